@@ -1,0 +1,1 @@
+"""Text classification by small-world token graphs."""

@@ -1,0 +1,300 @@
+"""Settings: frozen dataclasses, presets, and their JSON form.
+
+A default exists once, here. Command-line options (`--set model.channels=96`) and the saved `config.json`
+are both made from these fields; an unknown key is refused by name.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, TypeVar
+
+from textlattice.errors import ConfigError
+
+Normalisation = Literal["nfc", "nfkc", "none"]
+RandomEdges = Literal["affine", "uniform"]
+Optimiser = Literal["adamw"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """How a text is cut and looked up.
+
+    Args:
+        normalisation: Unicode form applied first; `none` keeps code points (invisible ones are still removed).
+        lowercase_keys: Word and n-gram keys are taken from the lower-cased token; characters keep their case.
+        num_characters: Rows of the character table; the rows from `0x2500` on are shared by hashing.
+        num_subwords: Rows of the hashed table of character n-grams.
+        subword_lengths: Lengths of these character n-grams.
+        ngram_order: Longest token n-gram of the wide branch.
+    """
+
+    normalisation: Normalisation = "nfc"
+    lowercase_keys: bool = True
+    num_characters: int = 12_288
+    num_subwords: int = 16_384
+    subword_lengths: tuple[int, ...] = (3, 4, 5)
+    ngram_order: int = 3
+
+    def __post_init__(self) -> None:
+        _require(
+            self.num_characters > 0x2500,
+            f"text.num_characters must exceed 9472 (U+2500, below which every character has its own row), "
+            f"got {self.num_characters}; try 12288.",
+        )
+        _require(self.num_subwords > 0, f"text.num_subwords must be positive, got {self.num_subwords}.")
+        _require(
+            1 <= self.ngram_order <= 5, f"text.ngram_order must lie in 1..5, got {self.ngram_order}; try 3."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphConfig:
+    """Which tokens listen to which, for the two blocks.
+
+    Args:
+        lattice_offsets: Distances on the ring of a document, one tuple a block; each gives two neighbours.
+        num_random_edges: Random neighbours per token, one number a block.
+        random: `affine` permutations (closed-form inverse) or `uniform` independent draws.
+        num_kept_edges: Strongest edges of block 1 that block 2 listens to as well; 0 turns rewiring off.
+        keep_temperature: Width of the gate that opens for a kept edge, in natural-log units of attention.
+        seed: Seed of the random neighbours at prediction.
+    """
+
+    lattice_offsets: tuple[tuple[int, ...], ...] = ((2, 4, 6, 8), (3, 5, 7, 9))
+    num_random_edges: tuple[int, ...] = (4, 4)
+    random: RandomEdges = "affine"
+    num_kept_edges: int = 2
+    keep_temperature: float = 0.25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.lattice_offsets) == len(self.num_random_edges) == 2,
+            f"graph.lattice_offsets and graph.num_random_edges need one entry for each of the 2 blocks, "
+            f"got {len(self.lattice_offsets)} and {len(self.num_random_edges)}.",
+        )
+        for offsets in self.lattice_offsets:
+            _require(
+                all(d > 0 for d in offsets) and len(set(offsets)) == len(offsets),
+                f"graph.lattice_offsets must be distinct positive distances, got {offsets}.",
+            )
+        _require(
+            min(self.num_random_edges) >= 0,
+            f"graph.num_random_edges must not be negative, got {self.num_random_edges}.",
+        )
+        _require(
+            0 <= self.num_kept_edges < self.degree(0),
+            f"graph.num_kept_edges must lie in 0..{self.degree(0) - 1} (the degree of block 1 less one), "
+            f"got {self.num_kept_edges}.",
+        )
+        _require(
+            self.keep_temperature > 0, f"graph.keep_temperature must be positive, got {self.keep_temperature}."
+        )
+
+    def degree(self, block: int) -> int:
+        """Slots per token in the neighbour table of a block: lattice both ways, random, self."""
+        return 2 * len(self.lattice_offsets[block]) + self.num_random_edges[block] + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnGnnConfig:
+    """Widths of the CNN-GNN classifier.
+
+    Args:
+        char_channels: Width of the character table and its two convolutions.
+        channels: Width of a token.
+        num_heads: Attention heads; must divide `channels`.
+        head_channels: Hidden width of the classifier.
+        injected_channels: Width of injected token vectors; 0 means none.
+        graph_attention: False gives the "no graph" row: attention out, convolution widened to equal parameters.
+        dropout: Probability that a channel of a token is dropped in training.
+        word_dropout: Probability that the word row of a token is dropped in training.
+    """
+
+    char_channels: int = 64
+    channels: int = 64
+    num_heads: int = 4
+    head_channels: int = 64
+    injected_channels: int = 0
+    graph_attention: bool = True
+    dropout: float = 0.3
+    word_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("char_channels", "channels", "num_heads", "head_channels"):
+            _require(
+                getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}."
+            )
+        _require(
+            self.channels % self.num_heads == 0,
+            f"model.num_heads must divide model.channels, got num_heads={self.num_heads} and "
+            f"channels={self.channels}; try {2 ** (self.num_heads.bit_length() - 1)}.",
+        )
+        for name in ("dropout", "word_dropout"):
+            _require(
+                0 <= getattr(self, name) < 1, f"model.{name} must lie in [0, 1), got {getattr(self, name)}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained; saved for the record, never needed to load.
+
+    Args:
+        epochs: Passes over the fit rows; the schedule spans them.
+        steps: Exact number of optimiser steps instead of epochs.
+        max_minutes: Budget for everything after reading, in minutes.
+        batch_size: Documents per batch; batches carry equal numbers of characters.
+        learning_rate: Peak of the one-cycle schedule.
+        weight_decay: Decoupled weight decay of matrices and embedding rows.
+        betas: Moments of AdamW.
+        clip: Largest gradient norm.
+        ema_decay: Decay of the exponential moving average of weights; 0 turns it off.
+        label_smoothing: Mass spread over all classes.
+        class_weight: `balanced` weighs each class by the inverse of its frequency.
+        patience: Epochs without a better selection loss before training stops.
+        seed: Seed of weights, row order, dropout and graph salts.
+        threads: PyTorch threads; 0 keeps PyTorch's own choice.
+    """
+
+    epochs: int = 4
+    steps: int | None = None
+    max_minutes: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    betas: tuple[float, ...] = (0.9, 0.98)
+    clip: float = 1.0
+    ema_decay: float = 0.99
+    label_smoothing: float = 0.0
+    class_weight: Literal["none", "balanced"] = "none"
+    patience: int = 3
+    seed: int = 0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            _require(
+                getattr(self, name) > 0, f"train.{name} must be positive, got {getattr(self, name)}."
+            )
+        for name in ("steps", "max_minutes"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"train.{name} must be positive, got {value}.")
+        _require(
+            0 <= self.label_smoothing < 1,
+            f"train.label_smoothing must lie in [0, 1), got {self.label_smoothing}.",
+        )
+        _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one model."""
+
+    text: TextConfig = field(default_factory=TextConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    model: CnnGnnConfig = field(default_factory=CnnGnnConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def with_settings(self, settings: dict[str, Any]) -> Self:
+        """A copy with dotted settings replaced, e.g. `{"model.channels": 96}`; text values are parsed.
+
+        Raises:
+            ConfigError: A name is unknown or a value does not fit.
+        """
+        config = self
+        for name, value in settings.items():
+            section_name, _, field_name = name.partition(".")
+            sections = [f.name for f in dataclasses.fields(self)]
+            if section_name not in sections or not field_name:
+                raise ConfigError(
+                    f"unknown setting {name!r}: expected SECTION.NAME with a section of {', '.join(sections)}."
+                )
+            section = getattr(config, section_name)
+            if isinstance(value, str):
+                try:
+                    value = json.loads(value)
+                except json.JSONDecodeError:
+                    pass  # a word, such as nfkc
+            changed = to_dict(section) | {field_name: value}
+            config = dataclasses.replace(
+                config, **{section_name: from_dict(type(section), changed, where=section_name)}
+            )
+        return config
+
+
+PRESETS: dict[str, Config] = {
+    "base": Config(),
+    "tiny": Config(
+        text=TextConfig(num_subwords=512, subword_lengths=(3,)),
+        graph=GraphConfig(lattice_offsets=((2, 4), (3, 5)), num_random_edges=(2, 2), num_kept_edges=1),
+        model=CnnGnnConfig(
+            char_channels=8, channels=16, num_heads=2, head_channels=16, dropout=0.1, word_dropout=0.1
+        ),
+        train=TrainConfig(epochs=3, batch_size=16, learning_rate=5e-3, ema_decay=0.9),
+    ),
+}
+
+
+def preset(name: str) -> Config:
+    """The settings of a preset.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ConfigError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}.") from None
+
+
+ConfigT = TypeVar("ConfigT")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain JSON values of a config dataclass."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
+
+
+def from_dict(cls: type[ConfigT], values: Any, *, where: str = "config") -> ConfigT:
+    """A config dataclass from plain JSON values; missing keys take their default.
+
+    Raises:
+        ConfigError: A key is unknown or a value has the wrong type.
+    """
+    _require(isinstance(values, dict), f"{where} must be an object of settings, got {values!r}.")
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    _require(
+        not unknown, f"unknown setting {where}.{unknown[0] if unknown else ''}: expected one of {', '.join(hints)}."
+    )
+    return cls(**{name: _convert(values[name], hints[name], f"{where}.{name}") for name in values})
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the annotated type, so that JSON's lists become tuples and 2 may stand for 2.0."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, where=where)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(item, args[0], where) for item in value)
+    if origin is Literal and value in args:
+        return value
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(value, next(a for a in args if a is not type(None)), where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    expected = f"one of {', '.join(map(str, args))}" if origin is Literal else getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where} must be {expected}, got {value!r}.")

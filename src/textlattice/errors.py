@@ -1,0 +1,38 @@
+"""Every error that textlattice raises on purpose.
+
+TextlatticeError
+├── ConfigError         (ValueError)    a setting that cannot be used
+├── DataError           (ValueError)    a source, a table or a row that cannot be used
+├── ArtefactError       (OSError)       a model folder that is missing, damaged or refused
+├── MissingExtraError   (ImportError)   a part that needs an optional dependency
+└── TrainingError       (RuntimeError)  training that cannot go on
+
+A message says who, what was expected, what came, and what to do.
+"""
+
+
+class TextlatticeError(Exception):
+    """Base of all errors that textlattice raises on purpose."""
+
+
+class ConfigError(TextlatticeError, ValueError):
+    """A setting that cannot be used."""
+
+
+class DataError(TextlatticeError, ValueError):
+    """A source, a table or a row that cannot be used."""
+
+
+class ArtefactError(TextlatticeError, OSError):
+    """A model folder that is missing, damaged or refused."""
+
+
+class MissingExtraError(TextlatticeError, ImportError):
+    """A part that needs an optional dependency which is not installed."""
+
+    def __init__(self, part: str, extra: str) -> None:
+        super().__init__(f"{part} needs the extra [{extra}]; install it with: pip install 'textlattice[{extra}]'")
+
+
+class TrainingError(TextlatticeError, RuntimeError):
+    """Training that cannot go on."""
