@@ -1,0 +1,1 @@
+"""Text: normalise, cut into tokens, look up rows."""
