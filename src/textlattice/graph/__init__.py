@@ -1,0 +1,1 @@
+"""Which tokens of a document listen to which, from counts alone."""
