@@ -8,6 +8,7 @@ from jaxtyping import UInt64
 _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
 _MASK_64 = (1 << 64) - 1
+_SEQUENCE_MULTIPLIER = 0x9FB21C651E98DF25  # odd, so that no bit of the previous key is lost
 _LONGEST_VECTORISED = 64  # bytes; a longer string is folded on its own, so that one giant costs only its length
 
 
@@ -20,6 +21,13 @@ def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+def extend_keys(
+    previous: UInt64[np.ndarray, "*shape"], following: UInt64[np.ndarray, "*shape"]
+) -> UInt64[np.ndarray, "*shape"]:
+    """Key of each sequence lengthened by one item, `splitmix64(previous * multiplier + following)`: order matters."""
+    return splitmix64(previous * np.uint64(_SEQUENCE_MULTIPLIER) + following)
 
 
 def fnv1a(strings: Sequence[str]) -> UInt64[np.ndarray, " num_strings"]:
