@@ -23,8 +23,8 @@ def fit_temperature(
         targets: Class of each row, or -1.
 
     Returns:
-        T in [1/20, 20]: above 1 where the logits are too sure of themselves. It is 1 without a usable row, and
-        where the logits of every row are equal.
+        T in [1/20, 20]: above 1 where the logits are too sure of themselves. It is 1 without a usable row,
+        and where the logits of every row are equal.
 
     Raises:
         TrainingError: A logit is not finite.

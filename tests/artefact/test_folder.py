@@ -1,0 +1,307 @@
+import json
+import os
+import shutil
+import threading
+
+import pytest
+
+from textlattice.artefact import folder as module
+from textlattice.artefact.folder import check_target, read_folder, repair, write_folder
+from textlattice.errors import ArtefactError
+
+OLD = {"config.json": b'{"version": "old"}', "model.bin": b"old" * 100}
+NEW = {"config.json": b'{"version": "new"}', "model.bin": b"new" * 100, "extra.txt": b""}
+
+
+def edit_manifest(path, change):
+    manifest = json.loads((path / "manifest.json").read_text())
+    change(manifest)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "deep" / "model"
+    write_folder(path, {**NEW, "made.txt": lambda place: place.write_text("by a function") and None})
+    folder = read_folder(path)
+    assert {name: folder.read(name) for name in NEW} == NEW
+    assert folder.read("made.txt") == b"by a function"
+    assert folder.json("config.json") == {"version": "new"}
+    assert folder.format_version == 1
+    assert set(folder.manifest) == {"format_version", "library", "library_version", "files"}
+    assert os.listdir(tmp_path / "deep") == ["model"]
+
+
+def test_a_folder_of_no_files(tmp_path):
+    write_folder(tmp_path / "model", {})
+    assert read_folder(tmp_path / "model").files == {}
+
+
+def test_writing_over_the_folder_one_read_from(tmp_path):
+    write_folder(tmp_path / "model", OLD)
+    loaded = read_folder(tmp_path / "model")
+    write_folder(tmp_path / "model", loaded.files)
+    assert read_folder(tmp_path / "model").files == OLD
+    assert os.listdir(tmp_path) == ["model"]
+    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "manifest.json", "model.bin"]
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    (tmp_path / "model").mkdir()
+    write_folder(tmp_path / "model", OLD)
+    assert read_folder(tmp_path / "model").files == OLD
+
+
+class Killed(BaseException):
+    """Stands for a process that dies."""
+
+
+def kill_at(monkeypatch, k, *, for_good):
+    """Let the k-th call that changes the disk raise; `for_good`: all later ones too, so no clean-up runs."""
+    calls = 0
+
+    def killing(function):
+        def call(*args, **kwargs):
+            nonlocal calls
+            calls += 1
+            if calls == k or (for_good and calls > k):
+                raise Killed
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("rename", "replace", "fsync", "mkdir", "rmdir", "unlink"):
+        monkeypatch.setattr(module.os, name, killing(getattr(os, name)))
+    monkeypatch.setattr(module.shutil, "rmtree", killing(shutil.rmtree))
+
+
+@pytest.mark.parametrize("for_good", [True, False])
+@pytest.mark.parametrize("owner_lives", [True, False])
+def test_whatever_moment_the_writer_dies_at_one_whole_folder_is_read(tmp_path, for_good, owner_lives):
+    seen = set()
+    for k in range(1, 100):
+        path = tmp_path / str(k) / "model"
+        write_folder(path, OLD)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(monkeypatch, k, for_good=for_good)
+            try:
+                write_folder(path, NEW)
+                finished = True
+            except Killed:
+                finished = False
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(module, "_alive", lambda process: owner_lives)
+            content = read_folder(path).files
+            assert content in (OLD, NEW)
+            seen.add(content["config.json"])
+            if finished:
+                assert content == NEW
+            write_folder(path, OLD)  # the next writer is not stopped by what was left
+            assert read_folder(path).files == OLD
+            if not owner_lives:
+                assert os.listdir(path.parent) == ["model"]
+        if finished:
+            break
+    assert k > 8
+    assert len(seen) == 2
+
+
+def test_a_first_write_that_dies_leaves_nothing_or_all(tmp_path):
+    for k in range(1, 30):
+        path = tmp_path / str(k) / "model"
+        path.parent.mkdir()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(monkeypatch, k, for_good=True)
+            try:
+                write_folder(path, NEW)
+            except Killed:
+                if path.exists():
+                    assert read_folder(path).files == NEW
+                continue
+        return
+    pytest.fail("never finished")
+
+
+def test_a_disk_error_keeps_the_old_folder_and_cleans_up(tmp_path):
+    write_folder(tmp_path / "model", OLD)
+
+    def full(place):
+        raise OSError(28, "No space left on device", str(place))
+
+    with pytest.raises(
+        ArtefactError, match=r"cannot write the folder: No space left.*What stood there before"
+    ):
+        write_folder(tmp_path / "model", {**NEW, "big.bin": full})
+    assert read_folder(tmp_path / "model").files == OLD
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_repair_moves_old_back_but_not_under_a_live_writer(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    assert repair(path) is False
+    write_folder(path, OLD)
+    assert repair(path) is False
+    path.rename(tmp_path / "model.old")
+    temporary = tmp_path / f"model.tmp-{os.getpid()}-0123abcd"
+    temporary.mkdir()
+    assert repair(path) is False
+    assert read_folder(path).files == OLD
+    assert not path.exists()
+    monkeypatch.setattr(module, "_alive", lambda process: False)
+    assert repair(path) is True
+    assert read_folder(path).files == OLD
+    assert not (tmp_path / "model.old").exists()
+
+
+def test_only_our_own_dead_temporaries_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_alive", lambda process: process == 7)
+    for name in ("model.tmp-7-0123abcd", "model.tmp-8-0123abcd", "model.tmp-mine", "other.tmp-8-0123abcd"):
+        (tmp_path / name).mkdir()
+    write_folder(tmp_path / "model", OLD)
+    assert sorted(os.listdir(tmp_path)) == [
+        "model",
+        "model.tmp-7-0123abcd",
+        "model.tmp-mine",
+        "other.tmp-8-0123abcd",
+    ]
+
+
+def test_reading_while_another_thread_writes(tmp_path):
+    path = tmp_path / "model"
+    write_folder(path, OLD)
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            write_folder(path, NEW)
+            write_folder(path, OLD)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(50):
+            assert read_folder(path).files in (OLD, NEW)
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_users_backup_named_old_is_never_touched(tmp_path):
+    write_folder(tmp_path / "model", OLD)
+    (tmp_path / "model").rename(tmp_path / "model.old")
+    write_folder(tmp_path / "model", NEW)
+    assert read_folder(tmp_path / "model.old").files == OLD
+    with pytest.raises(ArtefactError, match=r"model\.old.*exists; move it away"):
+        write_folder(tmp_path / "model", NEW)
+    assert read_folder(tmp_path / "model.old").files == OLD
+
+
+@pytest.mark.parametrize("content", [{"notes.txt": "mine"}, {"manifest.json": '{"manifest_version": 3}'}])
+def test_a_folder_that_is_not_ours_is_not_overwritten(tmp_path, content):
+    (tmp_path / "site").mkdir()
+    for name, text in content.items():
+        (tmp_path / "site" / name).write_text(text)
+    with pytest.raises(
+        ArtefactError, match=r"textlattice did not write \((notes|manifest).*is not overwritten"
+    ):
+        write_folder(tmp_path / "site", NEW)
+    assert sorted(os.listdir(tmp_path / "site")) == list(content)
+
+
+def test_a_file_a_link_or_foreign_files_at_the_target_are_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtefactError, match="expected a model folder or nothing, got a file"):
+        check_target(tmp_path / "file")
+    write_folder(tmp_path / "model", OLD)
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    with pytest.raises(ArtefactError, match="got a symbolic link"):
+        check_target(tmp_path / "link")
+    assert read_folder(tmp_path / "link").files == OLD
+    (tmp_path / "model" / ".DS_Store").touch()
+    check_target(tmp_path / "model")
+    (tmp_path / "model" / "answers.csv").touch()
+    with pytest.raises(ArtefactError, match=r"did not write \(answers\.csv\)"):
+        check_target(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/evil", "a/b", "a\\b", "", ".", "..", "ü", "manifest.json", "a\n"]
+)
+def test_names_that_are_not_plain_are_refused(tmp_path, name):
+    with pytest.raises(ArtefactError, match="expected plain file names"):
+        write_folder(tmp_path / "model", {name: b"x"})
+    assert os.listdir(tmp_path) == []
+    write_folder(tmp_path / "model", {"a": b"x"})
+    edit_manifest(
+        tmp_path / "model", lambda manifest: manifest["files"].update({name: manifest["files"]["a"]})
+    )
+    with pytest.raises(ArtefactError, match=r"expected plain file names.*do not trust"):
+        read_folder(tmp_path / "model")
+
+
+def test_every_flipped_bit_is_noticed(tmp_path):
+    write_folder(tmp_path / "model", {"model.bin": bytes(range(32))})
+    for position in range(32):
+        damaged = bytearray(range(32))
+        damaged[position] ^= 1 << position % 8
+        (tmp_path / "model" / "model.bin").write_bytes(damaged)
+        with pytest.raises(
+            ArtefactError, match=r"model\.bin: expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}.*again"
+        ):
+            read_folder(tmp_path / "model")
+
+
+def test_files_that_are_cut_missing_or_links_are_refused(tmp_path):
+    path = tmp_path / "model"
+    write_folder(path, OLD)
+    (path / "model.bin").write_bytes(b"old")
+    with pytest.raises(ArtefactError, match=r"model\.bin: expected 300 bytes, got 3;"):
+        read_folder(path)
+    (path / "model.bin").unlink()
+    with pytest.raises(
+        ArtefactError, match=r"model\.bin: expected a file, got nothing; the folder is incomplete"
+    ):
+        read_folder(path)
+    (tmp_path / "elsewhere").write_bytes(OLD["model.bin"])
+    (path / "model.bin").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ArtefactError, match="expected a plain file, got a symbolic link"):
+        read_folder(path)
+
+
+def test_places_without_a_model_are_named(tmp_path):
+    with pytest.raises(ArtefactError, match="expected a model folder, got nothing; check the path"):
+        read_folder(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtefactError, match="expected a model folder, got a file"):
+        read_folder(tmp_path / "file")
+    with pytest.raises(ArtefactError, match=r"expected a model folder with manifest\.json, got none"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected JSON, got: "),
+        ("[" * 100_000, "expected JSON, got: "),
+        ("[]", "expected a manifest of textlattice"),
+        ('{"format_version": true, "files": {}}', "expected a manifest of textlattice"),
+        ('{"format_version": 1, "files": {"a": {"bytes": 1}}}', "expected a manifest of textlattice"),
+        (
+            '{"format_version": 99, "files": {}}',
+            "written by format 99, this version reads up to 1: upgrade textlattice",
+        ),
+    ],
+)
+def test_manifests_that_cannot_be_used_are_refused(tmp_path, text, message):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "manifest.json").write_text(text)
+    with pytest.raises(ArtefactError, match=message):
+        read_folder(tmp_path / "model")
+
+
+def test_reading_a_file_the_folder_does_not_have(tmp_path):
+    write_folder(tmp_path / "model", {"a": b"{"})
+    folder = read_folder(tmp_path / "model")
+    with pytest.raises(ArtefactError, match="expected a file 'b', got a; save the model again"):
+        folder.read("b")
+    with pytest.raises(ArtefactError, match="a: expected JSON"):
+        folder.json("a")
