@@ -9,7 +9,9 @@ _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
 _MASK_64 = (1 << 64) - 1
 _SEQUENCE_MULTIPLIER = 0x9FB21C651E98DF25  # odd, so that no bit of the previous key is lost
-_LONGEST_VECTORISED = 64  # bytes; a longer string is folded on its own, so that one giant costs only its length
+_LONGEST_VECTORISED = (
+    64  # bytes; a longer string is folded on its own, so that one giant costs only its length
+)
 
 
 def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
@@ -46,7 +48,9 @@ def fnv1a(strings: Sequence[str]) -> UInt64[np.ndarray, " num_strings"]:
     vectorised = np.where(lengths <= _LONGEST_VECTORISED, lengths, 0)
     order = np.argsort(-vectorised, kind="stable")
     sorted_starts = starts[order]
-    num_active = len(encoded) - np.searchsorted(vectorised[order[::-1]], np.arange(_LONGEST_VECTORISED), side="right")
+    num_active = len(encoded) - np.searchsorted(
+        vectorised[order[::-1]], np.arange(_LONGEST_VECTORISED), side="right"
+    )
     state = np.full(len(encoded), _FNV_OFFSET, np.uint64)
     prime = np.uint64(_FNV_PRIME)
     for position, active in enumerate(num_active.tolist()):

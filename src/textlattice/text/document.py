@@ -1,0 +1,47 @@
+"""A text, cut: normalised characters, token bounds, and the way back to the original."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32
+
+from textlattice.config import TextConfig
+from textlattice.text.normalise import Normalised, normalise
+from textlattice.text.words import token_bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One text after normalising and cutting.
+
+    Args:
+        normalised: Characters, and where each came from.
+        starts: First character of each token, in normalised characters.
+        ends: One past the last character of each token.
+    """
+
+    normalised: Normalised
+    starts: Int32[np.ndarray, " num_tokens"]
+    ends: Int32[np.ndarray, " num_tokens"]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens; 0 for an empty document."""
+        return len(self.starts)
+
+    @property
+    def num_characters(self) -> int:
+        """Normalised characters, spaces included."""
+        return len(self.normalised.text)
+
+    def forms(self) -> list[str]:
+        """The spelling of each token."""
+        text = self.normalised.text
+        return [text[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+
+def read_document(text: str, config: TextConfig) -> Document:
+    """The document of a text; any string gives one, without tokens if nothing is left of it."""
+    normalised = normalise(text, config.normalisation)
+    starts, ends = token_bounds(normalised.text)
+    return Document(normalised=normalised, starts=starts, ends=ends)

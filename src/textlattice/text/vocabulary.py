@@ -1,0 +1,53 @@
+"""The words and n-grams a model knows, as sorted 64-bit keys."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32, UInt64
+
+from textlattice.config import TextConfig
+from textlattice.hashing import fnv1a
+from textlattice.text.lookup import find_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """Known keys; a key's place is its row.
+
+    Args:
+        words: Keys of known words, ascending.
+        ngrams: Keys of the n-grams of the wide branch, ascending.
+    """
+
+    words: UInt64[np.ndarray, " num_words"]
+    ngrams: UInt64[np.ndarray, " num_ngrams"]
+
+    def word_rows(self, keys: UInt64[np.ndarray, " num_keys"]) -> Int32[np.ndarray, " num_keys"]:
+        """Row of each word in the word table, counted from 1; 0 for an unknown word."""
+        return find_rows(keys, self.words) + np.int32(1)
+
+
+def word_keys(forms: Sequence[str], config: TextConfig) -> UInt64[np.ndarray, " num_forms"]:
+    """Key of each form: FNV-1a-64 of its UTF-8, lower-cased if the settings say so."""
+    return fnv1a([form.lower() for form in forms] if config.lowercase_keys else forms)
+
+
+def known_words(
+    forms: Iterable[list[str]], config: TextConfig, *, min_count: int = 2
+) -> UInt64[np.ndarray, " num_words"]:
+    """Ascending keys of the words that occur at least `min_count` times.
+
+    Args:
+        forms: The tokens of each document.
+        config: Says whether keys are lower-cased.
+        min_count: Occurrences, over all documents.
+    """
+    counts: dict[str, int] = {}
+    for document in forms:
+        for form in document:
+            counts[form] = counts.get(form, 0) + 1
+    keys = word_keys(list(counts), config)
+    distinct, place = np.unique(keys, return_inverse=True)
+    totals = np.bincount(place, weights=np.fromiter(counts.values(), np.float64, len(counts)))
+    return distinct[totals >= min_count] if len(distinct) else distinct
