@@ -22,8 +22,9 @@ class NeighbourTable:
     Args:
         neighbours: Row i holds the tokens that token i listens to, as places in the batch.
         mask: True where the slot is an edge. A void slot still points into its own document.
-        inverse: `inverse[j, k]` is the token whose slot k points at j, void slots included: the backward pass of
-            a gather along slot k is a gather along `inverse[:, k]`. None for independent draws.
+        inverse: `inverse[j, k]` is the token whose slot k points at j, void slots included: the backward
+            pass of a gather along slot k is a gather along `inverse[:, k]`. None for independent draws, and
+            where it was not asked for.
     """
 
     neighbours: Int32[np.ndarray, "num_tokens degree"]
@@ -43,11 +44,12 @@ def neighbour_table(
     self_slot: bool = True,
     with_inverse: bool = False,
 ) -> NeighbourTable:
-    """The neighbours of every token of a batch; a document's rows depend on its length and the settings alone.
+    """The neighbours of every token of a batch.
 
-    Slots in order: the token itself (if `self_slot`), lattice +d1, -d1, +d2, -d2, ..., random. In a document of
-    n - 1 <= slots besides self, all tokens listen to all others instead. A slot is void where it repeats an
-    earlier slot, and where it points at its own token (but for the self slot).
+    A document's rows depend on its length and the settings alone. Slots in order: the token itself (if
+    `self_slot`), lattice +d1, -d1, +d2, -d2, ..., random. In a document of n - 1 <= slots besides self, all
+    tokens listen to all others instead. A slot is void where it repeats an earlier slot, and where it points
+    at its own token (but for the self slot).
 
     Args:
         doc_ptr: Bounds of the documents in tokens, from 0; empty documents have no rows.
@@ -88,12 +90,12 @@ def neighbour_table(
     mask = np.empty((num_tokens, degree), bool)
     inverse = None if inverse_maps is None else np.empty((num_tokens, degree), np.int32)
     doc_index = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    for start in range(0, num_tokens, BLOCK):
-        rows = slice(start, min(start + BLOCK, num_tokens))
+    doc_starts, doc_sizes = doc_ptr.astype(np.int32), lengths.astype(np.int32)
+    for first in range(0, num_tokens, BLOCK):
+        rows = slice(first, min(first + BLOCK, num_tokens))
         docs = doc_index[rows]
-        tokens = np.arange(rows.start, rows.stop)
-        starts, sizes, kinds = doc_ptr[docs].astype(np.int64), lengths[docs].astype(np.int64), kind[docs]
-        places = tokens - starts
+        starts, sizes, kinds = doc_starts[docs], doc_sizes[docs], kind[docs]
+        places = np.arange(rows.start, rows.stop, dtype=np.int32) - starts
         columns = _follow(maps, places, sizes, kinds)
         if random == "uniform" and num_random_edges:
             is_long = sizes - 1 > degree - self_slot
@@ -108,53 +110,51 @@ def neighbour_table(
 
 def _follow(
     maps: list[list[AffineMap]],
-    places: Int64[np.ndarray, " rows"],
-    sizes: Int64[np.ndarray, " rows"],
+    places: Int32[np.ndarray, " rows"],
+    sizes: Int32[np.ndarray, " rows"],
     kinds: Int[np.ndarray, " rows"],
-) -> Int64[np.ndarray, "degree rows"]:
-    """Where each slot's map leads, as a place in the document. Products need int64 from 46,341 tokens on."""
+) -> Int32[np.ndarray, "degree rows"]:
+    """Where the map of each slot leads, as a place in the document."""
     table = np.array(maps, np.int64).reshape(len(maps), -1, 2)
-    columns = np.empty((table.shape[1], len(places)), np.int64)
+    columns = np.empty((table.shape[1], len(places)), np.int32)
     for slot, column in enumerate(columns):
         multipliers, shifts = table[:, slot].T
         if (multipliers == 1).all():  # a step along the ring: no division
-            np.add(places, shifts[kinds], out=column)
-            np.subtract(column, sizes, out=column, where=column >= sizes)
-        else:
-            np.multiply(places, multipliers[kinds], out=column)
-            column += shifts[kinds]
-            column %= sizes
+            np.add(places, shifts.astype(np.int32)[kinds], out=column)
+            column -= sizes * (column >= sizes)
+        else:  # products of places pass 2^31 from 46,342 tokens on
+            column[:] = (places * multipliers[kinds] + shifts[kinds]) % sizes
     return columns
 
 
 def _draw_uniform(
     num_random_edges: int,
-    places: Int64[np.ndarray, " rows"],
-    sizes: Int64[np.ndarray, " rows"],
+    places: Int32[np.ndarray, " rows"],
+    sizes: Int32[np.ndarray, " rows"],
     keys: UInt64[np.ndarray, " rows"],
-) -> Int64[np.ndarray, "num_random_edges rows"]:
-    """Independent random places in the same document, never the token's own (documents of one token apart)."""
-    counters = (places * num_random_edges + np.arange(num_random_edges)[:, None]).astype(np.uint64)
-    draws = splitmix64((splitmix64(counters) ^ keys).ravel()).reshape(counters.shape)
+) -> Int32[np.ndarray, "num_random_edges rows"]:
+    """Independent random places in the same document, never the token's own if it has another."""
+    slots = np.arange(num_random_edges)[:, None]
+    counters = (places.astype(np.int64) * num_random_edges + slots).astype(np.uint64)
+    draws = splitmix64(splitmix64(counters) ^ keys)
     steps = 1 + (draws % np.maximum(sizes - 1, 1).astype(np.uint64)).astype(np.int64)
-    return (places + steps) % sizes
+    return ((places + steps) % sizes).astype(np.int32)
 
 
 def _first_visits(
-    columns: Int64[np.ndarray, "degree rows"], places: Int64[np.ndarray, " rows"], self_slot: bool
+    columns: Int32[np.ndarray, "degree rows"], places: Int32[np.ndarray, " rows"], self_slot: bool
 ) -> Bool[np.ndarray, "degree rows"]:
-    """True where a slot leads to a token that neither the token itself nor an earlier slot leads to."""
-    narrow = columns.astype(np.int32)
-    mask = narrow != places.astype(np.int32)
-    for slot in range(1, len(narrow)):
+    """True where a slot leads to a token that neither an earlier slot nor standing still leads to."""
+    mask = columns != places
+    for slot in range(1, len(columns)):
         for earlier in range(int(self_slot), slot):
-            mask[slot] &= narrow[slot] != narrow[earlier]
+            mask[slot] &= columns[slot] != columns[earlier]
     if self_slot:
         mask[0] = True
     return mask
 
 
 def edge_index(table: NeighbourTable) -> Int64[np.ndarray, "2 num_edges"]:
-    """The valid slots as an edge list: row 0 the neighbour (source), row 1 the token that listens (target)."""
+    """The valid slots as an edge list: row 0 the neighbour (source), row 1 the listener (target)."""
     target, slot = np.nonzero(table.mask)
     return np.stack([table.neighbours[target, slot].astype(np.int64), target.astype(np.int64)])

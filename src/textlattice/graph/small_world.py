@@ -1,31 +1,29 @@
 """The formulas of the small world: for each slot of a document, the map from a token to its neighbour.
 
-Every slot but those of independent (`uniform`) draws is a permutation `i -> (a * i + b) mod n` of the n tokens
-of a document: the token itself (a = 1, b = 0), the lattice (a = 1, b = +-d), and random edges (a, b drawn by a
-hash). So nothing is stored, in-degree equals out-degree, and the inverse is a formula of the same kind.
+Every slot but those of independent (`uniform`) draws is a permutation `i -> (a * i + b) mod n` of the n
+tokens of a document: the token itself (a = 1, b = 0), the lattice (a = 1, b = +-d), and random edges (a and
+b drawn by a hash). Nothing is stored, in-degree equals out-degree, and the inverse is a map of the same kind.
 
 Not here: tables over a batch (`neighbours.py`).
 """
 
 from functools import lru_cache
-from math import gcd
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt64
+from jaxtyping import Bool, Int, UInt64
 
 from textlattice.hashing import splitmix64
 
 AffineMap = tuple[int, int]  # multiplier a, shift b, both in 0..n-1; a = 0 marks a slot without a map
 VOID: AffineMap = (0, 0)
 
-LONGEST_LISTED = (
-    4096  # up to this length all valid multipliers are listed once; beyond it they are searched for
-)
+LONGEST_LISTED = 4096  # tokens; up to here all valid multipliers of a length are listed once
+WINDOW = 64  # candidates looked at together in longer documents
 
 
 def graph_keys(
-    seed: int, block: int, lengths: Shaped[np.ndarray, " num_docs"], salt: int = 0
+    seed: int, block: int, lengths: Int[np.ndarray, " num_docs"], salt: int = 0
 ) -> UInt64[np.ndarray, " num_docs"]:
     """Hash keys that decide the random edges of documents of these lengths.
 
@@ -46,29 +44,28 @@ def graph_key(seed: int, block: int, length: int, salt: int = 0) -> int:
     return int(graph_keys(seed, block, np.array([length]), salt)[0])
 
 
-def is_valid_multiplier(multiplier: int, length: int) -> bool:
-    """Whether `i -> multiplier * i + b` makes good random edges in a document of `length` tokens.
+def is_valid_multiplier(
+    candidates: Int[np.ndarray, " num_candidates"], length: int
+) -> Bool[np.ndarray, " num_candidates"]:
+    """Whether `i -> candidate * i + b` makes good random edges in a document of `length` tokens.
 
-    It must be a permutation (coprime), leave n/8 at both ends free (a small step acts like a lattice), and none
-    of its first four multiples may come back to within min(8, n // 40) of a multiple of n (as a ~ n/2 or n/3
-    would: two or three such steps act like a lattice again).
+    It must be a permutation (coprime) and lie in n/8 .. 7n/8, for a small step acts like a lattice; and none
+    of its first four multiples may come within min(8, n // 40) of a multiple of n, for near n/2, n/3, n/4 a
+    few steps together act like a lattice again. Lengths below 5 have no valid multiplier.
     """
-    if not length <= 8 * multiplier <= 7 * length or gcd(multiplier, length) != 1:
-        return False
-    margin = min(8, length // 40)
-    remainders = [multiple * multiplier % length for multiple in (1, 2, 3, 4)]
-    return all(min(r, length - r) > margin for r in remainders)
+    valid = (8 * candidates >= length) & (8 * candidates <= 7 * length)
+    valid &= np.gcd(candidates, length) == 1
+    for multiple in (1, 2, 3, 4):
+        remainders = multiple * candidates % max(length, 1)
+        valid &= np.minimum(remainders, length - remainders) > min(8, length // 40)
+    return valid
 
 
 @lru_cache(maxsize=LONGEST_LISTED + 1)
 def valid_multipliers(length: int) -> Int[np.ndarray, " num_valid"]:
-    """All valid multipliers of a length, ascending; empty for lengths below 5. Same rules as above."""
-    candidates = np.arange(-(-length // 8), 7 * length // 8 + 1)
-    valid = np.gcd(candidates, length) == 1
-    for multiple in (1, 2, 3, 4):
-        remainders = multiple * candidates % max(length, 1)
-        valid &= np.minimum(remainders, length - remainders) > min(8, length // 40)
-    found = candidates[valid].astype(np.int16)
+    """All valid multipliers of a length, ascending."""
+    candidates = np.arange(length)
+    found = candidates[is_valid_multiplier(candidates, length)].astype(np.int16)
     found.flags.writeable = False
     return found
 
@@ -76,21 +73,27 @@ def valid_multipliers(length: int) -> Int[np.ndarray, " num_valid"]:
 def _draw_multipliers(length: int, draws: list[int]) -> list[int]:
     """Distinct valid multipliers, one for each 64-bit draw as far as there are enough."""
     chosen: list[int] = []
-    if length <= LONGEST_LISTED:
-        listed = valid_multipliers(length)
-        moved: dict[int, int] = {}  # a Fisher-Yates shuffle that touches only what it draws
-        for last, draw in zip(range(len(listed) - 1, -1, -1), draws, strict=False):
-            place = draw % (last + 1)
-            chosen.append(int(listed[moved.get(place, place)]))
-            moved[place] = moved.get(last, last)
+    if length > LONGEST_LISTED:
+        for draw in draws:
+            chosen.append(_next_valid(draw % length, length, chosen))
         return chosen
-    low, high = -(-length // 8), 7 * length // 8
-    for draw in draws:
-        multiplier = low + draw % (high - low + 1)
-        while multiplier in chosen or not is_valid_multiplier(multiplier, length):
-            multiplier = multiplier + 1 if multiplier < high else low
-        chosen.append(multiplier)
+    listed = valid_multipliers(length)
+    moved: dict[int, int] = {}  # a Fisher-Yates shuffle that touches only what it draws
+    for last, draw in zip(range(len(listed) - 1, -1, -1), draws, strict=False):
+        place = draw % (last + 1)
+        chosen.append(int(listed[moved.get(place, place)]))
+        moved[place] = moved.get(last, last)
     return chosen
+
+
+def _next_valid(start: int, length: int, taken: list[int]) -> int:
+    """The first valid multiplier from `start` on, around the ring, that is not taken."""
+    while True:
+        candidates = (start + np.arange(WINDOW)) % length
+        for candidate in candidates[is_valid_multiplier(candidates, length)].tolist():
+            if candidate not in taken:
+                return int(candidate)
+        start += WINDOW
 
 
 def affine_maps(
@@ -98,9 +101,9 @@ def affine_maps(
 ) -> tuple[Int[np.ndarray, " num_maps"], Int[np.ndarray, " num_maps"]]:
     """Multipliers and shifts of the random edges of one document: slot r joins i to (a_r * i + b_r) mod n.
 
-    In a document of even length every multiplier is odd, so a map with an even shift keeps the parity of i, as an
-    even lattice does; shifts therefore alternate odd, even, odd, ..., and the document stays in one piece. The
-    multipliers of a document differ.
+    In a document of even length every multiplier is odd, so a map with an even shift keeps the parity of i,
+    as an even lattice does; shifts therefore alternate odd, even, odd, ..., and the document stays in one
+    piece. The multipliers of a document differ.
 
     Args:
         length: Tokens of the document.
@@ -138,12 +141,12 @@ def slot_maps(
 ) -> list[AffineMap]:
     """The map of every slot of one document: self, lattice +d1, -d1, +d2, -d2, ..., random.
 
-    A document that is too short for its slots (n - 1 <= slots besides self) connects each token to all others by
-    the maps i + 1 + slot instead; what these repeat is voided with all other repeats. A random slot without a map
-    points at the token itself. With `random="uniform"` the random slots of longer documents do so too, until
-    `neighbours.py` fills them.
+    A document that is too short for its slots (n - 1 <= slots besides self) connects each token to all
+    others by the maps i + 1 + slot instead; what these repeat is voided with all other repeats. A random slot
+    without a map points at the token itself. With `random="uniform"` the random slots of longer documents do
+    so too, until `neighbours.py` fills them.
 
-    Source: CNN-GNN (arXiv 2507.07414), equations 3-6; the affine maps and the rule for short documents are ours.
+    Source: CNN-GNN (arXiv 2507.07414), equations 3-6; affine maps and the rule for short documents are ours.
     """
     own: list[AffineMap] = [(1, 0)] if self_slot else []
     num_others = 2 * len(lattice_offsets) + num_random_edges
