@@ -1,8 +1,9 @@
 """A folder that is replaced as a whole and believed only after its digests were checked.
 
 Writing: everything goes to `NAME.tmp-<process>-<random>` beside the target, each file synced, `manifest.json`
-last; then the target becomes `NAME.old`, the new folder becomes the target, and `NAME.old` goes. Whatever moment
-the process dies at, the target or `NAME.old` is complete. Reading takes `NAME.old` where the target is missing.
+last; then the target becomes `NAME.old`, the new folder becomes the target, and `NAME.old` goes. Whatever
+moment the process dies at, the target or `NAME.old` is complete; reading takes `NAME.old` where the target is
+missing.
 
 Two processes of one machine may read while a third writes. Two that write the same target at once are not
 coordinated: one of them can fail, the folder stays whole. It knows names and bytes, not what they mean.
@@ -28,7 +29,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Lies in a folder that we are about to move to NAME.old; a backup that a user gave that name is never removed.
+# Lies in a folder that we are about to move to NAME.old; a backup that a user named so is never removed.
 _MARK = ".replaced"
 
 
@@ -76,8 +77,8 @@ def write_folder(
         format_version: Version of the layout, 1 or higher.
 
     Raises:
-        ArtefactError: The target may not be replaced (see `check_target`), a name is not plain, or the disk is
-            full or closed to us.
+        ArtefactError: The target may not be replaced (see `check_target`), a name is not plain, or the disk
+            is full or closed to us.
     """
     target = _absolute(path)
     for name in files:
@@ -107,8 +108,8 @@ def check_target(path: Path) -> None:
     """Do nothing where `write_folder` may write to `path`; call it before long work.
 
     Raises:
-        ArtefactError: The target is a file or a link, a folder with files that we did not write, or `NAME.old`
-            is in the way and not ours.
+        ArtefactError: The target is a file or a link, a folder with files that we did not write, or
+            `NAME.old` is in the way and not ours.
     """
     target = _absolute(path)
     if not target.name:
