@@ -15,7 +15,7 @@ _LONGEST_VECTORISED = (
 
 
 def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
-    """The SplitMix64 output for state `x`: a bijection on 64-bit integers whose every output bit depends on all of `x`.
+    """The SplitMix64 output for state `x`, a bijection on 64-bit integers that mixes every bit into every other.
 
     Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
     """
@@ -28,7 +28,12 @@ def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
 def extend_keys(
     previous: UInt64[np.ndarray, "*shape"], following: UInt64[np.ndarray, "*shape"]
 ) -> UInt64[np.ndarray, "*shape"]:
-    """Key of each sequence lengthened by one item, `splitmix64(previous * multiplier + following)`: order matters."""
+    """Key of each sequence with one more item, `splitmix64(previous * multiplier + following)`: order matters.
+
+    Args:
+        previous: Key of the sequence so far; 0 for the empty one.
+        following: Key of the item that follows.
+    """
     return splitmix64(previous * np.uint64(_SEQUENCE_MULTIPLIER) + following)
 
 

@@ -40,9 +40,9 @@ def subword_ids(
 ) -> tuple[Int32[np.ndarray, " num_ids"], Int32[np.ndarray, " form_bounds"]]:
     """Hashed rows of the character n-grams of each form, and the bounds of each form's rows.
 
-    Before counting n-grams a form is set between a start and an end mark, so `cat` has the 3-grams `<ca`, `cat`, `at>`.
-    A form of more than 64 characters counts as its first 64. N-grams that occur twice are given twice; a form shorter
-    than every n-gram has no row.
+    A form is set between a start and an end mark, so `cat` has the 3-grams `<ca`, `cat` and `at>`. A form of
+    more than 64 characters counts as its first 64. An n-gram that occurs twice is given twice; a form with its
+    marks shorter than every n-gram has no row.
 
     Args:
         forms: Distinct tokens.

@@ -9,8 +9,8 @@ import numpy as np
 import regex
 from jaxtyping import Int, Int32
 
-# Characters without a visible form: controls that are no space (`str.isspace`), soft hyphen, bidi controls, zero-width
-# characters, fillers, variation selectors, tags; Unicode's Default_Ignorable_Code_Point and Cc.
+# Characters without a visible form: controls that are no space (`str.isspace`), soft hyphen, bidi controls,
+# zero-width characters, fillers, variation selectors, tags (Default_Ignorable_Code_Point and Cc of Unicode).
 _INVISIBLE = (
     r"\x00-\x08\x0E-\x1B\x7F-\x84\x86-\x9F\xAD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F"
     r"\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB\U0001BCA0-\U0001BCA3"
@@ -28,9 +28,8 @@ _REMOVED = regex.compile(
     rf"[{_INVISIBLE}]",
     regex.V1,
 )
-_REPLACED = {0x2800: " "} | dict.fromkeys(
-    range(0xD800, 0xE000), "\ufffd"
-)  # a blank that is no space; no character
+# The blank of braille is no space to Python; a surrogate alone is no character.
+_REPLACED = {0x2800: " "} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 # A character that may merge with the one before it: marks, Hangul vowels and finals, in any width.
 _FOLLOWER = r"[\p{M}\u1160-\u11FF\uD7B0-\uD7FF\u3131-\u318E\uFF9E-\uFFDC\U00016D63-\U00016D6A]"
@@ -47,8 +46,9 @@ class Normalised:
     Args:
         text: The normalised text.
         origins: For each character the offset in the original where it begins, then the original's length:
-            `len(text) + 1` numbers that never fall. A span `[start, end)` came from `origins[start]:origins[end]`.
-            Characters that were made together begin together. None if nothing changed.
+            `len(text) + 1` numbers that never fall. A span `[start, end)` came from
+            `origins[start]:origins[end]`. Characters that were made together begin together. None if every
+            character is where it was.
         num_removed: Invisible characters left out.
     """
 
@@ -64,10 +64,10 @@ class Normalised:
 def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
     """`text` without invisible characters and in one Unicode form.
 
-    Left out are controls that are no space, bidi controls, zero-width characters, soft hyphens, fillers, variation
-    selectors and tags. A joiner stays inside an emoji sequence, a joiner or non-joiner between letters of the Arabic
-    and Indic scripts. Lone surrogates become U+FFFD, the braille blank a space. Time is linear in the length; in a run
-    of more than 256 marks the form is applied to 256 at a time.
+    Left out are controls that are no space, bidi controls, zero-width characters, soft hyphens, fillers,
+    variation selectors and tags. A joiner stays inside an emoji sequence, a joiner or non-joiner between letters
+    of the Arabic and Indic scripts. Lone surrogates become U+FFFD, the braille blank a space. Time is linear in
+    the length; in a run of more than 256 marks the form is applied to 256 at a time.
 
     Args:
         text: Any string, the empty one included.
@@ -101,16 +101,18 @@ def _is_in_form(text: str, form: Literal["NFC", "NFKC"]) -> bool:
 
 def _put_in_form(text: str, form: Literal["NFC", "NFKC"]) -> tuple[str, np.ndarray]:
     pieces: list[str] = []
-    origins: list[np.ndarray] = []
+    counts = np.ones(
+        len(text) + 1, np.int64
+    )  # characters made at each offset; the last entry stands for the end
     unchanged_from = 0
     for match in _PIECE.finditer(text):
-        start, end = match.span()
         piece = unicodedata.normalize(form, match[0])
         if piece == match[0]:
             continue
+        start, end = match.span()
         pieces += text[unchanged_from:start], piece
-        origins += np.arange(unchanged_from, start), np.full(len(piece), start)
+        counts[start:end] = 0
+        counts[start] = len(piece)
         unchanged_from = end
     pieces.append(text[unchanged_from:])
-    origins.append(np.arange(unchanged_from, len(text) + 1))
-    return "".join(pieces), np.concatenate(origins).astype(np.int32)
+    return "".join(pieces), np.repeat(np.arange(len(text) + 1, dtype=np.int32), counts)

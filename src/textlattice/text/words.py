@@ -22,7 +22,7 @@ _TOKEN = regex.compile(
     regex.V1,
 )
 
-# The same cut for text of plain letters and punctuation, where the standard library's engine is three times as fast.
+# The same cut for plain letters and punctuation, where the standard library's engine is three times as fast.
 _UNUSUAL = re.compile(r"[^\x00-\x7F\xA0£\xC0-\xD6\xD8-\xF6\xF8-\u02AF\u0400-\u0481\u048A-\u052F–—‘-‟†•…€]")
 _USUAL_TOKEN = re.compile(
     r"\w+(?:(?:['’](?=\w)|(?<=\d)[.,](?=\d))\w+)*"
@@ -34,10 +34,11 @@ _USUAL_TOKEN = re.compile(
 def token_bounds(text: str) -> tuple[Int32[np.ndarray, " num_tokens"], Int32[np.ndarray, " num_tokens"]]:
     """Start and end offset of each token of `text`, in characters.
 
-    A token is a word (letters, marks, digits and underscores; `don't`, `3.14` and `1,000` are one each), a run of up to
-    three equal punctuation marks, or any other single grapheme, such as an emoji with its modifiers. Han, Kana, Thai,
-    Lao, Khmer and Myanmar are written without spaces and give one token a grapheme. Tokens are disjoint and in order,
-    and every character that is no space (`str.isspace`) lies in one. Time is linear in the length.
+    A token is a word (letters, marks, digits and underscores; `don't`, `3.14` and `1,000` are one each), a run of
+    up to three equal punctuation marks, or any other single grapheme, such as an emoji with its modifiers. Han,
+    Kana, Thai, Lao, Khmer and Myanmar are written without spaces and give one token a grapheme. Tokens are
+    disjoint and in order, and every character that is no space (`str.isspace`) lies in one; no token holds a
+    space. Time is linear in the length.
 
     Returns:
         Starts and ends; both are empty for a text without tokens.
