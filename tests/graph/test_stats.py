@@ -104,7 +104,5 @@ def test_null_model_keeps_the_counts():
 
 
 def test_too_many_edges_are_refused():
-    with pytest.raises(
-        ValueError, match=r"num_edges must lie in 0\.\.6 \(ordered pairs of 3 tokens\), got 7"
-    ):
+    with pytest.raises(ConfigError, match=r"in 0\.\.6 \(ordered pairs of 3 tokens\), got 7\."):
         random_edge_index(3, 7, seed=0)
