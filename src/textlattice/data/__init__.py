@@ -1,0 +1,1 @@
+"""Tables of texts and labels: reading, rejecting, splitting."""
