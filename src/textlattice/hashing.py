@@ -15,7 +15,7 @@ _LONGEST_VECTORISED = (
 
 
 def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
-    """The SplitMix64 output for state `x`, a bijection on 64-bit integers that mixes every bit into every other.
+    """The SplitMix64 output for state `x`, a bijection on 64-bit integers that mixes all bits.
 
     Source: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
     """
@@ -28,7 +28,9 @@ def splitmix64(x: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
 def extend_keys(
     previous: UInt64[np.ndarray, "*shape"], following: UInt64[np.ndarray, "*shape"]
 ) -> UInt64[np.ndarray, "*shape"]:
-    """Key of each sequence with one more item, `splitmix64(previous * multiplier + following)`: order matters.
+    """Key of each sequence with one more item, `splitmix64(previous * multiplier + following)`.
+
+    The order of the items matters.
 
     Args:
         previous: Key of the sequence so far; 0 for the empty one.
@@ -42,26 +44,24 @@ def fnv1a(strings: Sequence[str]) -> UInt64[np.ndarray, " num_strings"]:
 
     Lone surrogates are hashed as their three generalised UTF-8 bytes. Time is linear in the total length.
 
-    Source: Fowler, Noll and Vo, the FNV hash, RFC 9923.
+    Source: Fowler, Noll and Vo, the FNV non-cryptographic hash (draft-eastlake-fnv).
     """
     encoded = [string.encode("utf-8", "surrogatepass") for string in strings]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     starts = np.cumsum(lengths) - lengths
     buffer = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
 
-    # Longest first, so that the strings that still have a byte at a position are a prefix.
+    # Shortest first, so that the strings that still have a byte at a position are the last ones.
     vectorised = np.where(lengths <= _LONGEST_VECTORISED, lengths, 0)
-    order = np.argsort(-vectorised, kind="stable")
+    order = np.argsort(vectorised, kind="stable")
     sorted_starts = starts[order]
-    num_active = len(encoded) - np.searchsorted(
-        vectorised[order[::-1]], np.arange(_LONGEST_VECTORISED), side="right"
-    )
+    num_ended = np.searchsorted(vectorised[order], np.arange(_LONGEST_VECTORISED), side="right")
     state = np.full(len(encoded), _FNV_OFFSET, np.uint64)
     prime = np.uint64(_FNV_PRIME)
-    for position, active in enumerate(num_active.tolist()):
-        if active == 0:
+    for position, ended in enumerate(num_ended.tolist()):
+        if ended == len(encoded):
             break
-        state[:active] = (state[:active] ^ buffer[sorted_starts[:active] + position]) * prime
+        state[ended:] = (state[ended:] ^ buffer[sorted_starts[ended:] + position]) * prime
 
     hashes = np.empty_like(state)
     hashes[order] = state

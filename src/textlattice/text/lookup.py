@@ -41,8 +41,8 @@ def subword_ids(
     """Hashed rows of the character n-grams of each form, and the bounds of each form's rows.
 
     A form is set between a start and an end mark, so `cat` has the 3-grams `<ca`, `cat` and `at>`. A form of
-    more than 64 characters counts as its first 64. An n-gram that occurs twice is given twice; a form with its
-    marks shorter than every n-gram has no row.
+    more than 64 characters counts as its first 64. An n-gram that occurs twice is given twice; a form that,
+    marks included, is shorter than every n-gram has no row.
 
     Args:
         forms: Distinct tokens.

@@ -11,8 +11,8 @@ def ngram_keys(
 ) -> tuple[UInt64[np.ndarray, " num_keys"], Int32[np.ndarray, " num_keys"]]:
     """Distinct n-gram keys of each document, n = 1..`order`, and the document that each belongs to.
 
-    A 1-gram's key is the token's key; `key(a, b, c) = extend_keys(key(a, b), key(c))`. N-grams do not cross the
-    border of a document; an empty document has none.
+    A 1-gram's key is the token's key; `key(a, b, c) = extend_keys(key(a, b), key(c))`. N-grams do not cross
+    the border of a document; an empty document has none.
 
     Args:
         token_keys: Key of each token, documents one after the other.

@@ -65,9 +65,9 @@ def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
     """`text` without invisible characters and in one Unicode form.
 
     Left out are controls that are no space, bidi controls, zero-width characters, soft hyphens, fillers,
-    variation selectors and tags. A joiner stays inside an emoji sequence, a joiner or non-joiner between letters
-    of the Arabic and Indic scripts. Lone surrogates become U+FFFD, the braille blank a space. Time is linear in
-    the length; in a run of more than 256 marks the form is applied to 256 at a time.
+    variation selectors and tags. A joiner stays inside an emoji sequence, a joiner or non-joiner between
+    letters of the Arabic and Indic scripts. Lone surrogates become U+FFFD, the braille blank a space. Time is
+    linear in the length; in a run of more than 256 marks the form is applied to 256 at a time.
 
     Args:
         text: Any string, the empty one included.

@@ -16,7 +16,7 @@ _WORD = rf"[[\p{{L}}\p{{N}}_]--[{_GRAPHEME_SCRIPTS}]]"
 _INNER = rf"[[\p{{L}}\p{{N}}\p{{M}}_\u200C\u200D]--[{_GRAPHEME_SCRIPTS}]]"
 _EXTEND = r"[\p{M}\p{EMod}\u0E33\u0EB3\u200C\u200D\U000E0020-\U000E007F]"
 _TOKEN = regex.compile(
-    rf"{_WORD}{_INNER}*(?:(?:['’](?={_WORD})|(?<=\p{{Nd}})[.,](?=\p{{Nd}})){_INNER}+)*"
+    rf"{_WORD}{_INNER}*(?:(?:['’](?={_WORD})|(?<=\p{{Nd}})[.,٫٬](?=\p{{Nd}})){_INNER}+)*"
     rf"|([\p{{P}}$+<=>^`|~])\1{{1,2}}(?!{_EXTEND})"
     rf"|(?:\p{{RI}}{{2}}|[^{_SPACE}]){_EXTEND}*(?:(?<=\u200D)\p{{ExtPict}}{_EXTEND}*)*",
     regex.V1,
@@ -34,11 +34,11 @@ _USUAL_TOKEN = re.compile(
 def token_bounds(text: str) -> tuple[Int32[np.ndarray, " num_tokens"], Int32[np.ndarray, " num_tokens"]]:
     """Start and end offset of each token of `text`, in characters.
 
-    A token is a word (letters, marks, digits and underscores; `don't`, `3.14` and `1,000` are one each), a run of
-    up to three equal punctuation marks, or any other single grapheme, such as an emoji with its modifiers. Han,
-    Kana, Thai, Lao, Khmer and Myanmar are written without spaces and give one token a grapheme. Tokens are
-    disjoint and in order, and every character that is no space (`str.isspace`) lies in one; no token holds a
-    space. Time is linear in the length.
+    A token is a word (letters, marks, digits and underscores; `don't`, `3.14` and `1,000` are one each),
+    up to three equal punctuation marks, or any other single grapheme, such as an emoji with its
+    modifiers. Han, Kana, Thai, Lao, Khmer and Myanmar are written without spaces and give one token a
+    grapheme. Tokens are disjoint and in order, and every character that is no space (`str.isspace`) lies
+    in one; no token holds a space. Time is linear in the length.
 
     Returns:
         Starts and ends; both are empty for a text without tokens.
