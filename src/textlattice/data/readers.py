@@ -6,6 +6,7 @@ What concerns the whole source (no such file, no such column) is a `DataError`.
 
 import csv
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from textlattice.data.docstrings import docstrings
 from textlattice.data.rows import Reject, Row, Table
@@ -60,12 +61,12 @@ class _Wanted:
 class _RowFault(Exception):
     """Why one row cannot be used."""
 
-    def __init__(self, reason: str, detail: str, *, line: int | None = None) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason, self.detail, self.line = reason, detail, line
+        self.reason, self.detail = reason, detail
 
 
-# Where a row begins (line, or None) and its columns or its fault.
+# Columns of a row with the line where it begins, or its fault with the line of the fault.
 _Record = tuple[int | None, Mapping[str, object] | _RowFault]
 
 
@@ -109,7 +110,7 @@ def read_rows(
         keep=keep_columns,
     )
     if name == "-":
-        return _numbered(_json_records(sys.stdin.buffer), wanted)
+        return _numbered(_json_records(cast(io.BufferedIOBase, sys.stdin.buffer)), wanted)
     if name.startswith("builtin:"):
         return _read_builtin(name, wanted)
     path = Path(name)
@@ -158,7 +159,7 @@ def _numbered(records: Iterator[_Record], wanted: _Wanted) -> Iterator[Row | Rej
             text = _text(values, wanted)
             label = _label(values.get(wanted.label), wanted)
         except _RowFault as fault:
-            yield Reject(number=number, line=fault.line or line, reason=fault.reason, detail=fault.detail)
+            yield Reject(number=number, line=line, reason=fault.reason, detail=fault.detail)
         else:
             yield Row(number=number, text=text, label=label, columns=dict(values) if wanted.keep else None)
 
@@ -226,15 +227,14 @@ class _Line(NamedTuple):
     fault: _RowFault | None
 
 
-def _split_lines(stream: IO[bytes]) -> Iterator[bytes]:
+def _split_lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
     """Lines with their ends; a line beyond `MAX_LINE_BYTES` loses its rest and so stays known as too long.
 
     `bytes.splitlines` knows only line feed and carriage return, `str.splitlines` would end a line at U+2028.
     """
-    read = getattr(stream, "read1", stream.read)  # read1 gives what a pipe has, without waiting for more
     held: list[bytes] = []
     num_held = 0
-    while chunk := read(_CHUNK_BYTES):
+    while chunk := stream.read1(_CHUNK_BYTES):  # what a pipe has, without waiting for more
         if b"\n" not in chunk and b"\r" not in chunk:
             if num_held <= MAX_LINE_BYTES:
                 held.append(chunk)
@@ -248,19 +248,19 @@ def _split_lines(stream: IO[bytes]) -> Iterator[bytes]:
     yield from b"".join(held).splitlines(keepends=True)
 
 
-def _decoded_lines(stream: IO[bytes]) -> Iterator[_Line]:
+def _decoded_lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
     for number, raw in enumerate(_split_lines(stream), start=1):
         if number == 1:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
         fault = None
         if len(raw) > MAX_LINE_BYTES:
-            fault = _RowFault("line_too_long", f"a line may hold {MAX_LINE_BYTES} bytes", line=number)
+            fault = _RowFault("line_too_long", f"a line may hold {MAX_LINE_BYTES} bytes")
             raw = b""
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
             text = raw.decode("utf-8", "replace")
-            fault = _RowFault("invalid_utf8", f"byte {error.start + 1} of the line is not UTF-8", line=number)
+            fault = _RowFault("invalid_utf8", f"byte {error.start + 1} of the line is not UTF-8")
         yield _Line(number, text, len(raw), fault)
 
 
@@ -313,13 +313,13 @@ class _RowLines:
                 f"a quoted field is still open after {MAX_FIELD_LINES} lines or {MAX_FIELD_BYTES} bytes",
             )
 
-    def give_back(self) -> int:
-        """Number of the line that opened the broken field; all lines after it will be read again."""
+    def give_back(self) -> _Line:
+        """The line that opened the broken field; all lines after it will be read again."""
         self._again.extendleft(reversed(self.taken[self._opened + 1 :]))
-        return self.taken[self._opened].number
+        return self.taken[self._opened]
 
 
-def _csv_records(stream: IO[bytes], delimiter: str, wanted: _Wanted) -> Iterator[_Record]:
+def _csv_records(stream: io.BufferedIOBase, delimiter: str, wanted: _Wanted) -> Iterator[_Record]:
     # The limit belongs to the whole process: it is raised if needed, never lowered.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_BYTES))
     lines = _RowLines(_decoded_lines(stream))
@@ -327,22 +327,20 @@ def _csv_records(stream: IO[bytes], delimiter: str, wanted: _Wanted) -> Iterator
     header: list[str] | None = None
     while True:
         lines.start_row()
+        fields: list[str] = []
         fault: _RowFault | None = None
         try:
             fields = next(reader)
+            line = next((line for line in lines.taken if line.fault is not None), lines.taken[0])
         except StopIteration:
             return
         except _RowFault as error:
-            fault = error
+            line, fault = lines.give_back(), error
         except csv.Error as error:
-            fault = _RowFault(_csv_reason(str(error)), str(error))
-        if fault is not None:
-            first_line = lines.give_back()
-        else:
-            if not fields:
-                continue
-            first_line = lines.taken[0].number
-            fault = next((line.fault for line in lines.taken if line.fault is not None), None)
+            line, fault = lines.give_back(), _csv_fault(str(error))
+        fault = line.fault or fault
+        if fault is None and not fields:
+            continue  # a blank line
         if header is None:
             if fault is not None:
                 raise DataError(
@@ -353,17 +351,19 @@ def _csv_records(stream: IO[bytes], delimiter: str, wanted: _Wanted) -> Iterator
             wanted.check(header)
             lines.max_fields = len(header)
         elif fault is not None:
-            yield first_line, fault
+            yield line.number, fault
         elif len(fields) != len(header):
-            yield first_line, _RowFault("ragged_row", f"expected {len(header)} fields, got {len(fields)}")
+            yield line.number, _RowFault("ragged_row", f"expected {len(header)} fields, got {len(fields)}")
         else:
-            yield first_line, dict(zip(header, fields, strict=True))
+            yield line.number, dict(zip(header, fields, strict=True))
 
 
-def _csv_reason(message: str) -> str:
+def _csv_fault(message: str) -> _RowFault:
     if "field limit" in message:
-        return "field_too_long"
-    return "unclosed_quote" if "end of data" in message else "broken_quote"
+        return _RowFault("field_too_long", f"a field may hold {csv.field_size_limit()} characters")
+    if "end of data" in message:
+        return _RowFault("unclosed_quote", "a quoted field is still open at the end of the file")
+    return _RowFault("broken_quote", "a quoted field goes on after its closing quote")
 
 
 def _read_csv(path: Path, wanted: _Wanted) -> Iterator[Row | Reject]:
@@ -375,7 +375,7 @@ def _read_csv(path: Path, wanted: _Wanted) -> Iterator[Row | Reject]:
 # ---- jsonl ----
 
 
-def _json_records(stream: IO[bytes]) -> Iterator[_Record]:
+def _json_records(stream: io.BufferedIOBase) -> Iterator[_Record]:
     for line in _decoded_lines(stream):
         if line.fault is not None:
             yield line.number, line.fault

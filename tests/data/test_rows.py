@@ -1,0 +1,39 @@
+import hashlib
+
+import pytest
+
+from textlattice.data.rows import Row, Table
+
+
+def table(*pairs: tuple[str, str | None]) -> Table:
+    rows = [Row(number=i, text=text, label=label) for i, (text, label) in enumerate(pairs, start=1)]
+    return Table(source="s", rows=rows, rejects=[])
+
+
+def test_texts_and_labels():
+    assert table(("a", "x"), ("", None)).texts == ["a", ""]
+    assert table(("a", "x"), ("", None)).labels == ["x", None]
+
+
+def test_digest_is_the_documented_one():
+    assert table().digest == hashlib.sha256(b"").hexdigest()
+    expected = b"\x02" + bytes(7) + "é".encode() + b"\xff" * 8
+    assert table(("é", None)).digest == hashlib.sha256(expected).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [("b", "x"), ("a", "x")],
+        [("a", "x")],
+        [("ab", "x"), ("", "x")],
+        [("a", None), ("b", "x")],
+        [("a", ""), ("b", "x")],
+    ],
+)
+def test_digest_differs(other):
+    assert table(*other).digest != table(("a", "x"), ("b", "x")).digest
+
+
+def test_digest_of_lone_surrogates():
+    assert table(("\ud800", "x")).digest != table(("?", "x")).digest
