@@ -119,7 +119,7 @@ class CnnGnnConfig:
         word_dropout: Probability that the word row of a token is dropped in training.
     """
 
-    char_channels: int = 64
+    char_channels: int = 32
     channels: int = 64
     num_heads: int = 4
     head_channels: int = 64

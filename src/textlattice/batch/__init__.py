@@ -1,0 +1,1 @@
+"""Documents and their graphs, collated into one compact batch with every index ready."""

@@ -1,0 +1,1 @@
+"""Models: layers put in order, one module a model."""

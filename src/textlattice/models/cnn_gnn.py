@@ -1,0 +1,128 @@
+"""The product: characters and words, convolution beside graph attention, rewired once, plus a wide branch.
+
+- Each distinct token is read once (`encode_forms`); its vector is shared by all occurrences.
+- The second graph holds the strongest edges of the first, gated, so that ties change nothing.
+- Norms are per token, convolutions stop at document borders: a text's answer is its own.
+- The wide branch is a linear model over n-grams, fitted apart and added at the end.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
+from textlattice.config import Config
+from textlattice.models.wide import Wide
+from textlattice.nn.block import ConvBlock, GraphBlock
+from textlattice.nn.conv import RaggedConv
+from textlattice.nn.gate import keep_edges, rewire
+from textlattice.nn.head import Head
+from textlattice.nn.inject import WordInput
+from textlattice.nn.readout import Readout
+from textlattice.nn.spelling import SpellingEncoder
+
+
+class GraphBlocks(nn.Module):
+    """Two blocks; the second hears the strongest neighbours of the first as well."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        model, graph = config.model, config.graph
+        self.num_kept, self.temperature = graph.num_kept_edges, graph.keep_temperature
+        self.block1 = GraphBlock(model.channels, model.num_heads, model.dropout)
+        self.block2 = GraphBlock(model.channels, model.num_heads, model.dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        documents: Documents[Tensor],
+        graph1: Graph[Tensor],
+        graph2: Graph[Tensor],
+    ) -> Float[Tensor, "num_tokens channels"]:
+        """Tokens that have heard their document."""
+        doc_index = documents.doc_index
+        mask1 = graph1.mask.to(tokens.dtype)
+        tokens, scores = self.block1(tokens, doc_index, graph1.neighbours, mask1, graph1.inverse)
+        kept, openness = keep_edges(graph1.neighbours, scores, self.num_kept, self.temperature)
+        neighbours, gate = rewire(graph2.neighbours, graph2.mask, kept, openness)
+        tokens, _ = self.block2(tokens, doc_index, neighbours, gate, graph2.inverse)
+        return tokens
+
+
+class ConvBlocks(nn.Module):
+    """Two blocks of convolution alone: the "no graph" row, with equal parameters."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.block1 = ConvBlock(config.model.channels, config.model.dropout)
+        self.block2 = ConvBlock(config.model.channels, config.model.dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        documents: Documents[Tensor],
+        graph1: Graph[Tensor],
+        graph2: Graph[Tensor],
+    ) -> Float[Tensor, "num_tokens channels"]:
+        """Tokens that have heard the few beside them; the graphs are not looked at."""
+        return self.block2(self.block1(tokens, documents.doc_index), documents.doc_index)
+
+
+class CnnGnnClassifier(nn.Module):
+    """Logits of each document of a batch.
+
+    Args:
+        config: Settings; only their numbers reach the layers.
+        num_outputs: Logits a document.
+        num_words: Known words.
+        num_ngrams: Known n-grams of the wide branch; 0 leaves only its bias.
+
+    Source: CNN-GNN (arXiv 2507.07414); what differs is told in `docs/architecture.md`.
+    """
+
+    def __init__(self, config: Config, *, num_outputs: int, num_words: int, num_ngrams: int) -> None:
+        super().__init__()
+        text, model = config.text, config.model
+        self.spelling = SpellingEncoder(
+            text.num_characters, text.num_subwords, model.char_channels, model.channels
+        )
+        self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
+        self.token_conv = RaggedConv(2 * model.channels, model.channels, 3)
+        self.blocks = GraphBlocks(config) if model.graph_attention else ConvBlocks(config)
+        self.norm = nn.LayerNorm(model.channels)
+        self.readout = Readout(model.channels)
+        self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)
+        self.wide = Wide(num_ngrams, num_outputs)
+
+    def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits, natural-log units."""
+        assert batch.forms is not None
+        return self.classify(batch, self.encode_forms(batch.forms))
+
+    def encode_forms(self, forms: Forms[Tensor]) -> Float[Tensor, "num_forms channels"]:
+        """One vector a distinct token; depends on its spelling alone."""
+        return self.spelling(
+            forms.characters,
+            forms.form_index,
+            forms.form_ptr,
+            forms.subwords,
+            forms.subword_index,
+            forms.subword_ptr,
+        )
+
+    def classify(
+        self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
+    ) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits from the vectors of the forms: the graph network and the wide branch, summed."""
+        assert batch.ngrams is not None
+        deep = self.deep(batch, forms)
+        return deep + self.wide(batch.ngrams, deep.shape[0])
+
+    def deep(
+        self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
+    ) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits of the graph network alone."""
+        tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word)
+        tokens = self.token_conv(tokens, batch.documents.doc_index)  # [num_tokens, channels]
+        tokens = self.blocks(tokens, batch.documents, batch.graph1, batch.graph2)
+        documents = self.readout(self.norm(tokens), batch.documents.doc_index, batch.documents.doc_ptr)
+        return self.head(documents)

@@ -1,0 +1,1 @@
+"""Layers: plain tensors and numbers in, tensors out; no config, no batch object, no global state."""

@@ -1,0 +1,72 @@
+"""One block: token convolution beside sparse graph attention, or convolution alone."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from textlattice.nn.attention import GraphAttention
+from textlattice.nn.conv import RaggedConv
+from textlattice.nn.dropout import Dropout
+
+
+class GraphBlock(nn.Module):
+    """x + W [ReLU(conv(norm x)) ; ReLU(attention(norm x))]: the near by convolution, the far by attention.
+
+    The norm is per token, so no statistic is taken over a batch.
+
+    Args:
+        channels: Width of a token.
+        num_heads: Attention heads.
+        dropout: Probability that a channel of the update is dropped in training.
+
+    Source: CNN-GNN (arXiv 2507.07414), row "CNN-GNN"; pre-norm, residual and mixing are ours.
+    """
+
+    def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.conv = RaggedConv(channels, channels, 3)
+        self.attention = GraphAttention(channels, channels, num_heads)
+        self.mix = nn.Linear(2 * channels, channels)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        doc_index: Int[Tensor, " num_tokens"],
+        neighbours: Int[Tensor, "num_tokens degree"],
+        gate: Float[Tensor, "num_tokens degree"],
+        inverse: Int[Tensor, "num_tokens num_mapped"] | None = None,
+    ) -> tuple[Float[Tensor, "num_tokens channels"], Float[Tensor, "num_tokens degree num_heads"]]:
+        """New features, and the attention scores before the softmax."""
+        normed = self.norm(tokens)
+        near = self.conv(normed, doc_index)
+        far, scores = self.attention(normed, neighbours, gate, inverse)
+        update = self.mix(F.relu(torch.cat([near, far], 1)))
+        return tokens + self.dropout(update), scores
+
+
+class ConvBlock(nn.Module):
+    """A `GraphBlock` without its attention, the convolution widened to equal parameters: the "no graph" row.
+
+    Args:
+        channels: Width of a token.
+        dropout: Probability that a channel of the update is dropped in training.
+    """
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        attention = 2 * channels**2 + 4 * channels  # query, message, score weight, biases
+        width = channels + round((attention + channels**2) / (4 * channels + 1))
+        self.norm = nn.LayerNorm(channels)
+        self.conv = RaggedConv(channels, width, 3)
+        self.mix = nn.Linear(width, channels)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self, tokens: Float[Tensor, "num_tokens channels"], doc_index: Int[Tensor, " num_tokens"]
+    ) -> Float[Tensor, "num_tokens channels"]:
+        """New features."""
+        update = self.mix(F.relu(self.conv(self.norm(tokens), doc_index)))
+        return tokens + self.dropout(update)

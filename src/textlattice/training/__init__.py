@@ -1,0 +1,1 @@
+"""Training: rows in, a fitted model and its record out."""

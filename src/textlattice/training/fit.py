@@ -1,0 +1,464 @@
+"""Rows to a fitted classifier: slices, the wide branch, the graph network, their sum, the temperature."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textlattice.batch.collate import Collator
+from textlattice.config import Config
+from textlattice.data.splits import slice_sizes, stratified_folds, stratified_slices
+from textlattice.errors import DataError, TrainingError
+from textlattice.evaluation.calibrate import fit_mixture, fit_temperature, log_loss
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.task import Task
+from textlattice.text.document import Document, read_document
+from textlattice.text.vocabulary import Vocabulary, known_words
+from textlattice.training.losses import row_weights
+from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
+from textlattice.training.optim import keep_freed_memory
+from textlattice.training.progress import Progress
+from textlattice.training.wide import GRID, FittedWide, NgramDocuments, WideFitter, read_ngrams
+
+CROSS_FIT_BELOW = 2_000
+"""With fewer rows, three-fold cross-fitting takes the place of held-out slices."""
+NUM_FOLDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A fitted classifier.
+
+    Args:
+        config: Settings, as asked for.
+        model: In evaluation mode, the wide branch and the network already on their common scale.
+        collator: Makes its batches.
+        task: Labels, priors, temperature.
+        record: What `training.json` holds: slices, choices, history, seconds.
+    """
+
+    config: Config
+    model: CnnGnnClassifier
+    collator: Collator
+    task: Task
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Documents that are not empty, with all that training reads of them.
+
+    Args:
+        documents: Cut texts.
+        ngrams: Their n-gram keys.
+        targets: Place of the label of each.
+        weights: Weight of each in the losses.
+    """
+
+    documents: list[Document]
+    ngrams: NgramDocuments
+    targets: Int[np.ndarray, " num_docs"]
+    weights: Float[Tensor, " num_docs"]
+
+    def take(self, rows: Int[np.ndarray, " chosen"]) -> "Corpus":
+        """The chosen rows, in the given order."""
+        return Corpus(
+            documents=[self.documents[row] for row in rows],
+            ngrams=self.ngrams.take(rows),
+            targets=self.targets[rows],
+            weights=self.weights[torch.from_numpy(rows)],
+        )
+
+
+@dataclass
+class Candidate:
+    """The best network of a training so far, on the selection rows."""
+
+    loss: float = np.inf
+    epoch: int = 0
+    scales: tuple[float, float] = (1.0, 0.0)
+    deep: np.ndarray | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+
+def fit(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    config: Config,
+    *,
+    validation: tuple[Sequence[str], Sequence[str]] | None = None,
+    sample_weight: Sequence[float] | None = None,
+    groups: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """A classifier of texts.
+
+    From 2,000 rows on, a selection slice chooses epoch, penalty and the scales of the sum, and a calibration slice the
+    temperature; below, three-fold cross-fitting does, and the final model is trained on all rows.
+
+    Args:
+        texts: Any strings; those of which nothing is left teach the priors alone.
+        labels: One a text.
+        config: Settings.
+        validation: Texts and labels in place of the selection slice.
+        sample_weight: Weight of each row in all losses.
+        groups: Rows of one group stay in one slice.
+        progress: Told of each stage.
+
+    Raises:
+        DataError: There is no text, only one label, or lengths differ.
+        TrainingError: Nothing could be trained.
+    """
+    progress = progress or Progress()
+    names, counts = _check(texts, labels, sample_weight)
+    threads = torch.get_num_threads()
+    keep_freed_memory()
+    try:
+        if config.train.threads:
+            torch.set_num_threads(config.train.threads)
+        documents = _read(texts, config, progress)
+        fitting = _Fitting(config, names, progress)
+        corpus, rows = fitting.corpus(documents, labels, sample_weight)
+        held_out = None
+        if validation is not None:
+            held_out, _ = fitting.corpus(_read(validation[0], config, progress), validation[1], None)
+        group_names = None if groups is None else [groups[row] for row in rows]
+        if held_out is not None or len(corpus.documents) >= CROSS_FIT_BELOW:
+            model, collator, temperature, record = fitting.with_slices(corpus, held_out, group_names)
+        else:
+            model, collator, temperature, record = fitting.with_folds(corpus, group_names)
+    finally:
+        torch.set_num_threads(threads)
+    task = Task(
+        labels=names, priors=tuple((counts / counts.sum()).tolist()), temperature=round(temperature, 6)
+    )
+    record = {
+        "num_rows": len(texts),
+        "num_empty_rows": len(texts) - len(corpus.documents),
+        "seconds": round(fitting.budget.elapsed, 1),
+        **record,
+    }
+    return Trained(config=config, model=model.eval(), collator=collator, task=task, record=record)
+
+
+def _check(
+    texts: Sequence[str], labels: Sequence[str], sample_weight: Sequence[float] | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the labels, ascending, and their counts."""
+    if len(texts) != len(labels) or (sample_weight is not None and len(sample_weight) != len(texts)):
+        weights = "no" if sample_weight is None else str(len(sample_weight))
+        raise DataError(
+            f"training needs one label (and weight) a text, got {len(texts)} texts, {len(labels)} labels "
+            f"and {weights} weights."
+        )
+    names, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
+    if len(names) < 2:
+        found = f"only {names[0]!r} in {len(texts)} rows" if len(names) else "no rows"
+        raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
+    return tuple(names.tolist()), counts.astype(np.float64)
+
+
+def _read(texts: Sequence[str], config: Config, progress: Progress) -> list[Document]:
+    documents = []
+    progress.begin("reading texts", len(texts))
+    for text in texts:
+        documents.append(read_document(text, config.text))
+        progress.advance()
+    progress.end()
+    return documents
+
+
+class _Fitting:
+    """One call of `fit`: its settings, labels, clock and listener."""
+
+    def __init__(self, config: Config, names: tuple[str, ...], progress: Progress) -> None:
+        self.config, self.names, self.progress = config, names, progress
+        self.budget = Budget(config.train.max_minutes)
+
+    def corpus(
+        self, documents: list[Document], labels: Sequence[str], sample_weight: Sequence[float] | None
+    ) -> tuple[Corpus, np.ndarray]:
+        """The documents that are not empty and whose label is known, and their places."""
+        place = {name: target for target, name in enumerate(self.names)}
+        rows = np.array(
+            [r for r, doc in enumerate(documents) if doc.num_tokens and str(labels[r]) in place], np.int64
+        )
+        if not len(rows):
+            raise DataError("training needs at least one text with a token, got none; check the text column.")
+        documents = [documents[row] for row in rows]
+        targets = np.array([place[str(labels[row])] for row in rows], np.int64)
+        weights = row_weights(
+            torch.from_numpy(targets),
+            len(self.names),
+            balanced=self.config.train.class_weight == "balanced",
+            sample_weight=None
+            if sample_weight is None
+            else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
+        )
+        ngrams = read_ngrams(documents, self.config.text, self.progress)
+        return Corpus(documents=documents, ngrams=ngrams, targets=targets, weights=weights), rows
+
+    def with_slices(
+        self, corpus: Corpus, held_out: Corpus | None, groups: list[str] | None
+    ) -> tuple[CnnGnnClassifier, Collator, float, dict[str, Any]]:
+        """Selection and calibration on held-out slices."""
+        labels = [self.names[target] for target in corpus.targets]
+        size = slice_sizes(len(labels))
+        sizes = [size] if held_out is not None else [size, size]
+        slices = stratified_slices(labels, sizes, seed=self.config.train.seed, groups=groups)
+        fit_rows, calibration = corpus.take(slices[-1]), corpus.take(slices[-2])
+        selection = held_out if held_out is not None else corpus.take(slices[0])
+
+        wide, wide_losses = self._select_wide(fit_rows, selection)
+        wide_logits = wide.logits(selection.ngrams)
+        model, collator = self._build(fit_rows, wide)
+        best = Candidate(scales=(fit_mixture(wide_logits, np.zeros_like(wide_logits), selection.targets)[0], 0.0))
+        history: list[dict[str, Any]] = []
+        patience = self.config.train.patience
+
+        def on_epoch(epoch: int, train_loss: float) -> bool:
+            deep = network_logits(model, collator, selection.documents)
+            figures = _judge(wide_logits, deep, selection.targets)
+            self._report(history, epoch, train_loss, figures)
+            if figures["log_loss"] < best.loss:
+                best.loss, best.epoch, best.scales = figures["log_loss"], epoch, (figures["a"], figures["b"])
+                best.state = _snapshot(model)
+            return epoch - best.epoch < patience
+
+        record = self._train(
+            model, collator, fit_rows, on_epoch, held_out_share=len(selection.documents) / len(fit_rows.documents)
+        )
+        self._finish(model, best, wide)
+        logits = best.scales[0] * wide.logits(calibration.ngrams)
+        logits = logits + network_logits(model, collator, calibration.documents)
+        temperature = fit_temperature(logits, calibration.targets)
+        slices_used = {
+            "fit": len(fit_rows.documents),
+            "selection": len(selection.documents),
+            "calibration": len(calibration.documents),
+        }
+        return model, collator, temperature, self._record(slices_used, wide, wide_losses, best, history, record)
+
+    def with_folds(
+        self, corpus: Corpus, groups: list[str] | None
+    ) -> tuple[CnnGnnClassifier, Collator, float, dict[str, Any]]:
+        """Choices by out-of-fold logits, then one training on all rows."""
+        labels = [self.names[target] for target in corpus.targets]
+        folds = stratified_folds(labels, NUM_FOLDS, seed=self.config.train.seed, groups=groups)
+        shape = (len(labels), len(self.names))
+        wide_logits = {penalty: np.zeros(shape) for penalty in GRID}
+        deep_logits: dict[int, np.ndarray] = {}
+        history: list[dict[str, Any]] = []
+        self.progress.note(f"{len(labels)} rows: choices by {NUM_FOLDS}-fold cross-fitting")
+        total_steps = None
+        for number, fold in enumerate(folds):
+            rest = np.setdiff1d(np.arange(len(labels)), fold)
+            fit_rows, out = corpus.take(rest), corpus.take(fold)
+            fitter = self._wide_fitter(fit_rows, len(GRID))
+            wides = {penalty: fitter.fit(penalty, self.progress) for penalty in GRID}
+            self.progress.end()
+            for penalty, wide in wides.items():
+                wide_logits[penalty][fold] = wide.logits(out.ngrams)
+            model, collator = self._build(fit_rows, wides[GRID[0]])
+
+            def on_epoch(
+                epoch: int,
+                train_loss: float,
+                model: CnnGnnClassifier = model,
+                collator: Collator = collator,
+                out: Corpus = out,
+                fold: np.ndarray = fold,
+            ) -> bool:
+                deep = network_logits(model, collator, out.documents)
+                deep_logits.setdefault(epoch, np.zeros(shape))[fold] = deep
+                return True
+
+            record = self._train(
+                model,
+                collator,
+                fit_rows,
+                on_epoch,
+                total_steps=total_steps,
+                budget_shares=NUM_FOLDS - number + NUM_FOLDS / (NUM_FOLDS - 1) - 1,
+                held_out_share=len(fold) / len(rest),
+            )
+            if record.stopped:
+                self.progress.note(record.stopped)
+                break
+            total_steps = record.total_steps
+        losses = {c: log_loss(z / fit_temperature(z, corpus.targets), corpus.targets) for c, z in wide_logits.items()}
+        penalty = min(losses, key=lambda c: losses[c])
+        best = Candidate(scales=(fit_mixture(wide_logits[penalty], np.zeros(shape), corpus.targets)[0], 0.0))
+        if not record.stopped:
+            for epoch in sorted(deep_logits):
+                figures = _judge(wide_logits[penalty], deep_logits[epoch], corpus.targets)
+                self._report(history, epoch, float("nan"), figures)
+                if figures["log_loss"] < best.loss:
+                    best.loss, best.epoch = figures["log_loss"], epoch
+                    best.scales = (figures["a"], figures["b"])
+        fitter = self._wide_fitter(corpus, 1)
+        wide = fitter.fit(penalty, self.progress)
+        self.progress.end()
+        model, collator = self._build(corpus, wide)
+        if best.epoch and not record.stopped:
+            def keep(epoch: int, train_loss: float) -> bool:
+                if epoch == best.epoch:
+                    best.state = _snapshot(model)
+                return epoch < best.epoch
+
+            steps_per_epoch = -(-len(labels) // self.config.train.batch_size)
+            fold_steps_per_epoch = -(-len(rest) // self.config.train.batch_size)
+            assert total_steps is not None
+            record = self._train(
+                model,
+                collator,
+                corpus,
+                keep,
+                total_steps=max(1, round(total_steps * steps_per_epoch / fold_steps_per_epoch)),
+                stop_epoch=best.epoch,
+            )
+            if not best.state:
+                best.scales = (best.scales[0], 0.0)
+        self._finish(model, best, wide)
+        a, b = best.scales
+        mixed = a * wide_logits[penalty] + (b * deep_logits[best.epoch] if b else 0.0)
+        temperature = fit_temperature(mixed, corpus.targets)
+        slices_used = {"fit": len(labels), "folds": NUM_FOLDS}
+        return model, collator, temperature, self._record(slices_used, wide, losses, best, history, record)
+
+    def _wide_fitter(self, corpus: Corpus, num_penalties: int) -> WideFitter:
+        fitter = WideFitter(
+            corpus.ngrams, corpus.targets, corpus.weights.numpy().astype(np.float64), len(self.names)
+        )
+        self.progress.begin("fitting the wide branch", num_penalties * fitter.num_regressions)
+        return fitter
+
+    def _select_wide(self, fit_rows: Corpus, selection: Corpus) -> tuple[FittedWide, dict[float, float]]:
+        """The branch with the penalty of least log loss on the selection rows, after one common scale."""
+        fitter = self._wide_fitter(fit_rows, len(GRID))
+        losses: dict[float, float] = {}
+        best: FittedWide | None = None
+        for penalty in GRID:
+            wide = fitter.fit(penalty, self.progress)
+            logits = wide.logits(selection.ngrams)
+            losses[penalty] = log_loss(logits / fit_temperature(logits, selection.targets), selection.targets)
+            if losses[penalty] == min(losses.values()):
+                best = wide
+        self.progress.end()
+        assert best is not None
+        return best, losses
+
+    def _build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
+        """A fresh network over the words of these rows, and the wide branch's tables."""
+        words = known_words((document.forms() for document in corpus.documents), self.config.text)
+        vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
+        collator = Collator(text=self.config.text, graph=self.config.graph, vocabulary=vocabulary)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.train.seed)
+            model = CnnGnnClassifier(
+                self.config, num_outputs=len(self.names), num_words=len(words), num_ngrams=len(wide.ngrams)
+            )
+        return model, collator
+
+    def _train(
+        self,
+        model: CnnGnnClassifier,
+        collator: Collator,
+        corpus: Corpus,
+        on_epoch: Any,
+        *,
+        total_steps: int | None = None,
+        stop_epoch: int | None = None,
+        budget_shares: float = 1.0,
+        held_out_share: float = 0.0,
+    ) -> NetworkRecord:
+        train = self.config.train
+        steps_per_epoch = -(-len(corpus.documents) // train.batch_size)
+        return train_network(
+            model,
+            collator,
+            corpus.documents,
+            corpus.targets,
+            corpus.weights,
+            train,
+            total_steps=total_steps or train.steps or train.epochs * steps_per_epoch,
+            stop_epoch=stop_epoch,
+            budget=self.budget,
+            budget_shares=budget_shares,
+            held_out_share=held_out_share,
+            on_epoch=on_epoch,
+            progress=self.progress,
+        )
+
+    def _report(
+        self, history: list[dict[str, Any]], epoch: int, train_loss: float, figures: dict[str, float]
+    ) -> None:
+        entry = {"epoch": epoch, "train_loss": train_loss, **figures}
+        entry = {k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items() if v == v}
+        history.append(entry)
+        self.progress.epoch(entry)
+
+    def _finish(self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide) -> None:
+        """Best weights, with the two scales folded in, so that the forward stays a sum."""
+        a, b = best.scales
+        if best.state:
+            model.load_state_dict(best.state)
+        with torch.no_grad():
+            model.wide.weight.copy_(torch.from_numpy(a * wide.weight))
+            model.wide.bias.copy_(torch.from_numpy(a * wide.bias))
+            model.head.output.weight.mul_(b)
+            model.head.output.bias.mul_(b)
+        model.eval()
+        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
+            raise TrainingError("the trained weights are not finite; try a smaller train.learning_rate.")
+
+    def _record(
+        self,
+        slices: dict[str, int],
+        wide: FittedWide,
+        wide_losses: dict[float, float],
+        best: Candidate,
+        history: list[dict[str, Any]],
+        network: NetworkRecord,
+    ) -> dict[str, Any]:
+        return {
+            "slices": slices,
+            "wide": {
+                "num_ngrams": len(wide.ngrams),
+                "penalty": wide.penalty,
+                "selection_log_loss": {str(c): round(v, 5) for c, v in wide_losses.items()},
+            },
+            "sum": {"a": best.scales[0], "b": best.scales[1], "epoch": best.epoch},
+            "history": history,
+            "network": {
+                "total_steps": network.total_steps,
+                "steps": network.steps,
+                "seconds": round(network.seconds, 1),
+                "stopped": network.stopped,
+            },
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+
+def _judge(wide: np.ndarray, deep: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Log loss and accuracy of each branch and of their best sum, and its scales."""
+    a, b = fit_mixture(wide, deep, targets)
+    mixed = a * wide + b * deep
+    return {
+        "log_loss": log_loss(mixed, targets),
+        "accuracy": float((mixed.argmax(1) == targets).mean()),
+        "deep_log_loss": log_loss(deep, targets),
+        "deep_accuracy": float((deep.argmax(1) == targets).mean()),
+        "wide_accuracy": float((wide.argmax(1) == targets).mean()),
+        "a": a,
+        "b": b,
+    }
+
+
+def _snapshot(model: CnnGnnClassifier) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,236 @@
+"""The graph network, trained on its own loss: steps, schedule, average of weights, time budget."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textlattice.batch.collate import Collator
+from textlattice.batch.sampler import balanced_batches, bounded_batches
+from textlattice.batch.text_batch import TextBatch, map_arrays
+from textlattice.config import TrainConfig
+from textlattice.hashing import splitmix64
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.text.document import Document
+from textlattice.training.losses import cross_entropy
+from textlattice.training.optim import WeightAverage, adamw, clip_gradients, one_cycle
+from textlattice.training.progress import Progress
+
+_TIMED_STEPS = range(5, 26)
+_FORWARD_SHARE = 0.35  # of the time of a step, for a document that is only read
+
+
+@dataclass
+class Budget:
+    """Time that training may take, all in seconds on the monotonic clock.
+
+    Args:
+        minutes: Budget in minutes, or None for no limit.
+        start: When it began to run.
+    """
+
+    minutes: float | None
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds until the budget is spent; infinite without a limit, never negative."""
+        return math.inf if self.minutes is None else max(0.0, 60 * self.minutes - self.elapsed)
+
+    @property
+    def overspent(self) -> bool:
+        """Whether 1.2 times the budget is spent, where training stops at once."""
+        return self.minutes is not None and self.elapsed > 1.2 * 60 * self.minutes
+
+
+@dataclass
+class NetworkRecord:
+    """What happened in one training of the network.
+
+    Args:
+        total_steps: Length of the schedule.
+        steps: Steps that were made.
+        seconds: Time they took, selection passes included.
+        stopped: Why training ended before the schedule did, or None.
+        step_losses: Loss of each step.
+    """
+
+    total_steps: int
+    steps: int = 0
+    seconds: float = 0.0
+    stopped: str | None = None
+    step_losses: list[float] = field(default_factory=list)
+
+
+def train_network(
+    model: CnnGnnClassifier,
+    collator: Collator,
+    documents: Sequence[Document],
+    targets: Int[np.ndarray, " num_docs"],
+    weights: Float[Tensor, " num_docs"],
+    config: TrainConfig,
+    *,
+    total_steps: int,
+    stop_epoch: int | None = None,
+    budget: Budget,
+    budget_shares: float = 1.0,
+    held_out_share: float = 0.0,
+    on_epoch: Callable[[int, float], bool],
+    progress: Progress,
+) -> NetworkRecord:
+    """Trains the network in place; at each call of `on_epoch` the model holds the averaged weights.
+
+    Every random number is drawn from (seed, epoch) or (seed, step), so the same settings give the same weights.
+
+    Args:
+        model: Its wide branch is neither read nor changed.
+        collator: Makes the batches.
+        documents: None of them empty.
+        targets: Place of the label of each.
+        weights: Weight of each in the loss.
+        config: Settings.
+        total_steps: Length of the schedule; shortened once, after step 25, if the budget asks for it.
+        stop_epoch: Epoch after which to stop, of the same schedule; None runs it to its end.
+        budget: Time limit.
+        budget_shares: Trainings like this one that the budget must still pay for, this one included.
+        held_out_share: Rows read at each selection pass, per row trained on.
+        on_epoch: Called with (epoch from 1, mean loss) after each epoch and after the last step; False stops.
+        progress: Told of each step.
+    """
+    record = NetworkRecord(total_steps=total_steps)
+    loads = np.array([document.num_characters for document in documents])
+    steps_per_epoch = -(-len(documents) // config.batch_size)
+    optimiser = adamw(
+        model, learning_rate=config.learning_rate, weight_decay=config.weight_decay, betas=config.betas
+    )
+    average = WeightAverage(model, config.ema_decay)
+    started = time.monotonic()
+    timings: list[float] = []
+    step = 0
+
+    def select(epoch: int, losses: list[float]) -> bool:
+        average.swap()
+        model.eval()
+        more = on_epoch(epoch, float(np.mean(losses)))
+        model.train()
+        average.swap()
+        return more
+
+    model.train()
+    progress.begin("training", total_steps)
+    with ThreadPoolExecutor(1) as collating:
+        for epoch in range(-(-total_steps // steps_per_epoch)):
+            order = balanced_batches(loads, config.batch_size, seed=config.seed, epoch=epoch)
+            draws = [(rows, epoch * steps_per_epoch + place + 1) for place, rows in enumerate(order)]
+            losses: list[float] = []
+            for rows, batch in _prefetched(collating, collator, documents, draws):
+                before = time.monotonic()
+                factor = one_cycle(step, record.total_steps)
+                for group in optimiser.param_groups:
+                    group["lr"] = config.learning_rate * factor
+                loss = _step(model, batch, torch.from_numpy(targets[rows]), weights[rows], config, step, optimiser)
+                if not math.isfinite(loss):
+                    record.stopped = f"the loss was {loss} at step {step + 1}; the last good weights are kept"
+                    break
+                average.update()
+                losses.append(loss)
+                step += 1
+                if step in _TIMED_STEPS:
+                    timings.append(time.monotonic() - before)
+                if step == _TIMED_STEPS[-1] and budget.minutes is not None:
+                    seconds = statistics.median(timings) * (1 + _FORWARD_SHARE * held_out_share)
+                    affordable = int(0.8 * budget.left / budget_shares / seconds)
+                    record.total_steps = min(record.total_steps, max(step, affordable))
+                progress.advance(1, loss=loss, total=record.total_steps)
+                if budget.overspent:
+                    record.stopped = f"the time budget of {budget.minutes:g} minutes was overspent"
+                if step >= record.total_steps or record.stopped:
+                    break
+            record.steps, record.seconds = step, time.monotonic() - started
+            record.step_losses += losses
+            more = bool(losses) and select(epoch + 1, losses)
+            if not more or record.stopped or step >= record.total_steps or epoch + 1 == stop_epoch:
+                break
+    progress.end()
+    record.seconds = time.monotonic() - started
+    return record
+
+
+def _prefetched(
+    collating: ThreadPoolExecutor,
+    collator: Collator,
+    documents: Sequence[Document],
+    draws: list[tuple[np.ndarray, int]],
+) -> Iterator[tuple[np.ndarray, TextBatch[Tensor]]]:
+    """Rows and batch of each draw, the next one being collated while the present one is trained on."""
+
+    def make(rows: np.ndarray, salt: int) -> TextBatch[Tensor]:
+        return _tensors(collator.collate_for_training([documents[row] for row in rows], salt))
+
+    coming = [collating.submit(make, *draw) for draw in draws[:1]]
+    for place, (rows, _) in enumerate(draws):
+        batch = coming.pop().result()
+        if place + 1 < len(draws):
+            coming.append(collating.submit(make, *draws[place + 1]))
+        yield rows, batch
+
+
+def network_logits(
+    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document], *, max_tokens: int = 16_384
+) -> Float[np.ndarray, "num_docs num_outputs"]:
+    """Logits of the graph network alone, in evaluation mode."""
+    assert not model.training
+    parts = []
+    for batch in bounded_batches(
+        documents, (document.num_tokens for document in documents), max_load=max_tokens, max_items=256
+    ):
+        tensors = _tensors(collator.collate(batch))
+        assert tensors.forms is not None
+        with torch.inference_mode():
+            parts.append(model.deep(tensors, model.encode_forms(tensors.forms)).numpy())
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _step(
+    model: CnnGnnClassifier,
+    batch: TextBatch[Tensor],
+    targets: Tensor,
+    weights: Tensor,
+    config: TrainConfig,
+    step: int,
+    optimiser: torch.optim.Optimizer,
+) -> float:
+    """One step of the optimiser; the loss before it. A loss that is not finite changes nothing."""
+    assert batch.forms is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_key(config.seed, step))
+        logits = model.deep(batch, model.encode_forms(batch.forms))
+    loss = cross_entropy(logits, targets, weights, label_smoothing=config.label_smoothing)
+    value = loss.item()
+    if math.isfinite(value):
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(model.parameters(), config.clip)
+        optimiser.step()
+    return value
+
+
+def _tensors(batch: TextBatch[np.ndarray]) -> TextBatch[Tensor]:
+    result: TextBatch[Tensor] = map_arrays(batch, torch.from_numpy)
+    return result
+
+
+def _key(seed: int, step: int) -> int:
+    return int(splitmix64(np.array([(seed << 40) ^ step], np.uint64))[0] >> np.uint64(1))

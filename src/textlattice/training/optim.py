@@ -1,0 +1,88 @@
+"""Optimiser, schedule, average of weights, and the memory allocator that training needs."""
+
+import ctypes
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def adamw(
+    model: nn.Module, *, learning_rate: float, weight_decay: float, betas: tuple[float, ...]
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices and tables but neither biases nor norms."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(betas[0], betas[1]), fused=True)
+
+
+def one_cycle(step: int, total: int, *, warm_up: float = 0.15) -> float:
+    """Factor on the peak learning rate at a step: linear up to 1, then a cosine down to 0.
+
+    Args:
+        step: Counted from 0.
+        total: Steps of the whole schedule.
+        warm_up: Share of the steps that go up.
+    """
+    place = (step + 0.5) / total
+    if place < warm_up:
+        return place / warm_up
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (place - warm_up) / (1 - warm_up))))
+
+
+class WeightAverage:
+    """Exponential moving average of a model's parameters.
+
+    The decay rises with the number of updates, min(decay, (1 + n) / (10 + n)), so the start is forgotten.
+
+    Args:
+        model: Its parameters are followed.
+        decay: Share of the old average that stays at each update; 0 copies the newest weights.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.num_updates = 0
+        self.parameters = list(model.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Moves the average towards the present weights."""
+        self.num_updates += 1
+        decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchanges the average and the present weights; twice is as before."""
+        for parameter, average in zip(self.parameters, self.average, strict=True):
+            present = parameter.detach().clone()
+            parameter.copy_(average)
+            average.copy_(present)
+
+
+def clip_gradients(parameters: Iterable[Tensor], largest: float) -> Tensor:
+    """Scales gradients so that their joint norm is at most `largest`; gives the norm they had."""
+    return nn.utils.clip_grad_norm_(parameters, largest, foreach=True)
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep large freed buffers for reuse, for this process.
+
+    Training allocates and frees the same large buffers at every step; by default each comes fresh from the kernel
+    and is faulted in page by page, which can cost half of a step. Elsewhere than glibc this does nothing.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        mmap_max, trim_threshold, top_pad = -4, -1, -2
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(top_pad, 256 * 2**20)
+    except (OSError, AttributeError):
+        return

@@ -1,0 +1,181 @@
+"""The wide branch, fitted: one L2 logistic regression an output on NB-weighted binary n-grams."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Float, Int, UInt64
+from sklearn.linear_model import LogisticRegression
+
+from textlattice.config import TextConfig
+from textlattice.text.document import Document
+from textlattice.text.lookup import find_rows
+from textlattice.text.ngrams import ngram_keys
+from textlattice.text.vocabulary import word_keys
+from textlattice.training.progress import Progress
+
+MOST_CELLS = 2**23
+"""Largest number of n-grams x outputs that a folder holds."""
+GRID = (0.03, 0.1, 0.3, 1.0)
+"""Inverse strengths of the L2 penalty that are tried."""
+_CHUNK = 512  # documents whose n-grams are made at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedWide:
+    """Numbers of the wide branch.
+
+    Args:
+        ngrams: Keys of the known n-grams, ascending.
+        weight: Row of each.
+        bias: Logits of a document without known n-grams.
+        penalty: C that was chosen.
+    """
+
+    ngrams: UInt64[np.ndarray, " num_ngrams"]
+    weight: Float[np.ndarray, "num_ngrams num_outputs"]
+    bias: Float[np.ndarray, " num_outputs"]
+    penalty: float
+
+    def logits(self, documents: "NgramDocuments") -> Float[np.ndarray, "num_docs num_outputs"]:
+        """Logits of documents, natural-log units."""
+        return np.asarray(documents.matrix(self.ngrams) @ self.weight + self.bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgramDocuments:
+    """The distinct n-gram keys of documents, one after the other.
+
+    Args:
+        keys: Keys, ascending within a document.
+        doc_ptr: Bounds of the documents in `keys`.
+    """
+
+    keys: UInt64[np.ndarray, " num_keys"]
+    doc_ptr: Int[np.ndarray, " doc_bounds"]
+
+    def matrix(self, ngrams: UInt64[np.ndarray, " num_ngrams"]) -> scipy.sparse.csr_matrix:
+        """Binary matrix [num_docs, num_ngrams] of the known n-grams."""
+        rows = find_rows(self.keys, ngrams)
+        known = rows >= 0
+        ptr = np.concatenate([[0], np.cumsum(known)])[self.doc_ptr].astype(np.int32)
+        shape = (len(self.doc_ptr) - 1, len(ngrams))
+        return scipy.sparse.csr_matrix((np.ones(int(ptr[-1]), np.float32), rows[known], ptr), shape)
+
+    def take(self, docs: Int[np.ndarray, " chosen"]) -> "NgramDocuments":
+        """The chosen documents, in the given order."""
+        counts = np.diff(self.doc_ptr)[docs]
+        ptr = np.concatenate([[0], np.cumsum(counts)])
+        place = np.arange(ptr[-1]) - np.repeat(ptr[:-1] - self.doc_ptr[docs], counts)
+        return NgramDocuments(keys=self.keys[place], doc_ptr=ptr)
+
+
+def read_ngrams(documents: Sequence[Document], config: TextConfig, progress: Progress) -> NgramDocuments:
+    """The n-gram keys of documents."""
+    keys, counts = [], []
+    progress.begin("reading n-grams", len(documents))
+    for start in range(0, len(documents), _CHUNK):
+        chunk = documents[start : start + _CHUNK]
+        forms = [document.forms() for document in chunk]
+        distinct = {form: row for row, form in enumerate(dict.fromkeys(f for fs in forms for f in fs))}
+        token_keys = word_keys(list(distinct), config)[[distinct[f] for fs in forms for f in fs]]
+        doc_ptr = np.concatenate([[0], np.cumsum([len(fs) for fs in forms])]).astype(np.int32)
+        chunk_keys, doc_index = ngram_keys(token_keys, doc_ptr, config.ngram_order)
+        keys.append(chunk_keys)
+        counts.append(np.bincount(doc_index, minlength=len(chunk)))
+        progress.advance(len(chunk))
+    progress.end()
+    return NgramDocuments(
+        keys=np.concatenate(keys) if keys else np.empty(0, np.uint64),
+        doc_ptr=np.concatenate([[0], np.cumsum(np.concatenate(counts))]) if counts else np.zeros(1, np.int64),
+    )
+
+
+def known_ngrams(documents: NgramDocuments, num_outputs: int) -> UInt64[np.ndarray, " num_ngrams"]:
+    """Ascending keys of the n-grams seen in at least two documents, the most frequent if they are too many."""
+    keys, counts = np.unique(documents.keys, return_counts=True)
+    keys, counts = keys[counts >= 2], counts[counts >= 2]
+    most = MOST_CELLS // num_outputs
+    if len(keys) > most:
+        keys = np.sort(keys[np.argsort(-counts, kind="stable")[:most]])
+    return keys
+
+
+def log_count_ratio(
+    matrix: scipy.sparse.csr_matrix, positive: np.ndarray, weights: Float[np.ndarray, " num_docs"]
+) -> Float[np.ndarray, " num_ngrams"]:
+    """r = log((df_c + p_c) / (n_c + 1)) - log((df_rest + 1 - p_c) / (n_rest + 1)).
+
+    df counts documents (by weight), p_c is the share of the class: an n-gram that does not depend on the class has
+    r near 0, however rare the class is.
+
+    Args:
+        matrix: Binary, [num_docs, num_ngrams].
+        positive: Whether each document has the label, bool [num_docs].
+        weights: Weight of each document.
+
+    Source: Wang and Manning 2012, section 2.2, with class shares as the prior counts.
+    """
+    inside, outside = weights * positive, weights * ~positive
+    share = inside.sum() / weights.sum()
+    df_in, df_out = matrix.T @ inside, matrix.T @ outside
+    ratio = np.log((df_in + share) / (inside.sum() + 1)) - np.log(
+        (df_out + 1 - share) / (outside.sum() + 1)
+    )
+    return np.asarray(ratio)
+
+
+class WideFitter:
+    """Fits the branch on one set of documents, for any penalty; what the penalties share is made once.
+
+    Args:
+        documents: N-grams of the documents to fit.
+        targets: Place of the label of each.
+        weights: Weight of each.
+        num_outputs: Labels.
+    """
+
+    def __init__(
+        self,
+        documents: NgramDocuments,
+        targets: Int[np.ndarray, " num_docs"],
+        weights: Float[np.ndarray, " num_docs"],
+        num_outputs: int,
+    ) -> None:
+        self.ngrams = known_ngrams(documents, num_outputs)
+        self.targets, self.weights, self.num_outputs = targets, weights, num_outputs
+        self.matrix = documents.matrix(self.ngrams)
+
+    @property
+    def num_regressions(self) -> int:
+        """Regressions a penalty; two labels need only one."""
+        return 1 if self.num_outputs == 2 else self.num_outputs
+
+    def fit(self, penalty: float, progress: Progress) -> FittedWide:
+        """The branch at one inverse strength C of the L2 penalty; tells `progress` of each regression."""
+        weight = np.zeros((len(self.ngrams), self.num_outputs), np.float32)
+        bias = np.zeros(self.num_outputs, np.float32)
+        for output in range(self.num_regressions):
+            column, intercept = _regression(self.matrix, self.targets == output, self.weights, penalty)
+            weight[:, output], bias[output] = column, intercept
+            progress.advance()
+        if self.num_outputs == 2:  # one regression says both: halves of opposite sign
+            weight[:, 0], bias[0] = weight[:, 0] / 2, bias[0] / 2
+            weight[:, 1], bias[1] = -weight[:, 0], -bias[0]
+        return FittedWide(ngrams=self.ngrams, weight=weight, bias=bias, penalty=penalty)
+
+
+def _regression(
+    matrix: scipy.sparse.csr_matrix, positive: np.ndarray, weights: np.ndarray, penalty: float
+) -> tuple[Float[np.ndarray, " num_ngrams"], float]:
+    """Weights and intercept of one output, on the scale of the binary features."""
+    if matrix.shape[1] == 0 or not positive.any() or positive.all():
+        share = np.clip((weights * positive).sum() / weights.sum(), 1e-3, 1 - 1e-3)
+        return np.zeros(matrix.shape[1], np.float32), float(np.log(share / (1 - share)))
+    ratio = log_count_ratio(matrix, positive, weights)
+    scaled = matrix.copy()
+    scaled.data = ratio.astype(np.float32)[scaled.indices]
+    regression = LogisticRegression(C=penalty, solver="liblinear", dual=True, max_iter=200, tol=1e-3)
+    regression.fit(scaled, positive, sample_weight=weights)
+    return (regression.coef_[0] * ratio).astype(np.float32), float(regression.intercept_[0])
