@@ -29,17 +29,17 @@ def evaluate(
     Args:
         probabilities: One row per document, summing to 1. The label is the largest, the first of equals.
         targets: Class of each row; -1 is a label that the model does not know. Such a row is an error in
-            accuracy, precision and calibration, a negative in every AUC, and is left out of recall and log loss.
+            accuracy, precision and calibration, a negative in every AUC, and left out of recall and log loss.
         labels: Names of the classes.
         num_bootstrap: Resamples of rows for the intervals.
         seed: Of the resampling.
 
     Returns:
         `num_rows`, `num_unknown_labels`, `accuracy`, `macro_*` and `weighted_*` of `precision`, `recall` and
-        `f1` (weights are the supports), `macro_auc` (one class against the rest, mean over the classes that have
-        both), `log_loss` (natural logarithm), `ece` (15 equal bins of the top probability), `intervals` (95%,
-        percentile bootstrap, of `accuracy` and `macro_f1`), `per_class` (name to `precision`, `recall`, `f1`,
-        `support`), `labels`, and `confusion_matrix` (rows are targets, columns predictions, in the order of
+        `f1` (weights are the supports), `macro_auc` (one class against the rest, mean over the classes that
+        have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the top probability), `intervals`
+        (95%, percentile bootstrap, of `accuracy` and `macro_f1`), `per_class` (name to `precision`, `recall`,
+        `f1`, `support`), `labels`, and `confusion_matrix` (rows are targets, columns predictions, in the order of
         `labels`; rows with unknown labels are not in it). Fractions lie in [0, 1]. Without rows all are None.
 
     Raises:
