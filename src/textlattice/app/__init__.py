@@ -1,0 +1,1 @@
+"""What a user sees: commands, the estimator, reports; each goes through the Predictor."""

@@ -1,0 +1,81 @@
+"""PyTorch as an engine: NumPy batches in, NumPy logits out; and its weights as files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.batch.text_batch import Forms, TextBatch, map_arrays
+from textlattice.config import Config
+from textlattice.errors import ArtefactError
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.text.vocabulary import Vocabulary
+
+WEIGHTS = "model.safetensors"
+
+
+class TorchEngine:
+    """Runs a model in evaluation mode.
+
+    Args:
+        model: The network; put into evaluation mode here.
+    """
+
+    def __init__(self, model: CnnGnnClassifier) -> None:
+        self.model = model.eval()
+
+    @property
+    def form_channels(self) -> int:
+        """Width of a form's vector."""
+        return self.model.spelling.output.out_features
+
+    def encode_forms(self, forms: Forms[np.ndarray]) -> Float[np.ndarray, "num_forms channels"]:
+        """One vector a distinct token, float32."""
+        with torch.inference_mode():
+            return self.model.encode_forms(_tensors(forms)).numpy()
+
+    def classify(
+        self, batch: TextBatch[np.ndarray], vectors: Float[np.ndarray, "num_forms channels"]
+    ) -> Float[np.ndarray, "num_docs num_outputs"]:
+        """Logits of each document, float32."""
+        with torch.inference_mode():
+            return self.model.classify(_tensors(batch), torch.from_numpy(vectors)).numpy()
+
+
+def engine_files(model: CnnGnnClassifier) -> dict[str, bytes]:
+    """The weights of a model, by file name."""
+    return {WEIGHTS: pack_tensors({name: value.numpy() for name, value in model.state_dict().items()})}
+
+
+def load_model(
+    files: Mapping[str, bytes], config: Config, num_outputs: int, vocabulary: Vocabulary
+) -> CnnGnnClassifier:
+    """A model with the weights of a folder.
+
+    Raises:
+        ArtefactError: The weights are missing or do not fit the settings.
+    """
+    if WEIGHTS not in files:
+        raise ArtefactError(f"the model folder has no {WEIGHTS}; copy or save the model again.")
+    arrays = unpack_tensors(files[WEIGHTS])
+    with torch.random.fork_rng(devices=[]):
+        model = CnnGnnClassifier(
+            config,
+            num_outputs=num_outputs,
+            num_words=len(vocabulary.words),
+            num_ngrams=len(vocabulary.ngrams),
+        )
+    try:
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError as error:
+        raise ArtefactError(
+            f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; save the model again."
+        ) from error
+    return model.eval()
+
+
+def _tensors(part: Any) -> Any:
+    return map_arrays(part, torch.from_numpy)

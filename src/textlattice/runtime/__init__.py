@@ -1,0 +1,1 @@
+"""The one door: texts in, answers out, whatever computes the logits."""

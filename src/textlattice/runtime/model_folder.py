@@ -1,0 +1,124 @@
+"""A saved model: settings, task, vocabulary and the engine's own files, in one safe folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from textlattice.artefact.folder import Folder, read_folder, write_folder
+from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.batch.collate import Collator
+from textlattice.config import Config, from_dict, to_dict
+from textlattice.errors import ArtefactError, ConfigError
+from textlattice.task import Task
+from textlattice.text.vocabulary import Vocabulary
+
+EngineKind = Literal["torch", "onnx"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder:
+    """What a model folder says, before any engine is made of it.
+
+    Args:
+        engine: Which engine its weights are for.
+        config: Settings.
+        task: Labels, priors, temperature.
+        vocabulary: Known words and n-grams.
+        folder: Its files, checked against their digests.
+    """
+
+    engine: EngineKind
+    config: Config
+    task: Task
+    vocabulary: Vocabulary
+    folder: Folder
+
+    @property
+    def collator(self) -> Collator:
+        """Makes the batches of this model."""
+        return Collator(text=self.config.text, graph=self.config.graph, vocabulary=self.vocabulary)
+
+
+def write_model_folder(
+    path: Path,
+    *,
+    engine: EngineKind,
+    config: Config,
+    task: Task,
+    vocabulary: Vocabulary,
+    engine_files: Mapping[str, bytes],
+    records: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Writes a model folder; an old one of that name is replaced as a whole, or not at all.
+
+    Args:
+        path: The folder.
+        engine: Which engine the weights are for.
+        config: Settings.
+        task: Labels, priors, temperature.
+        vocabulary: Known words and n-grams.
+        engine_files: Weights, by file name.
+        records: JSON documents that are kept but never needed to load, by file name.
+        card: The folder's README.
+
+    Raises:
+        ArtefactError: The folder cannot be written, or something else is there.
+    """
+    files: dict[str, bytes] = {
+        "config.json": _json({"engine": engine, "config": to_dict(config), "task": task.to_dict()}),
+        "vocabulary.safetensors": pack_tensors({"words": vocabulary.words, "ngrams": vocabulary.ngrams}),
+        "README.md": card.encode(),
+        **engine_files,
+        **{name: _json(record) for name, record in records.items()},
+    }
+    write_folder(path, files)
+
+
+def read_model_folder(path: Path) -> ModelFolder:
+    """A model folder, every file checked against its digest.
+
+    Raises:
+        ArtefactError: The folder is missing, damaged, newer than this version, or says what it must not.
+    """
+    folder = read_folder(path)
+    values = folder.json("config.json")
+    keys = {"engine", "config", "task"}
+    if not isinstance(values, dict) or set(values) != keys or values["engine"] not in ("torch", "onnx"):
+        raise ArtefactError(
+            f"{path}/config.json: expected the keys {', '.join(sorted(keys))} and the engine torch or onnx, "
+            f"got {values if not isinstance(values, dict) else sorted(values)}; save the model again."
+        )
+    try:
+        config = from_dict(Config, values["config"])
+        task = Task.from_dict(values["task"])
+    except ConfigError as error:
+        raise ArtefactError(f"{path}/config.json: {error}") from error
+    arrays = unpack_tensors(folder.read("vocabulary.safetensors"))
+    for name in ("words", "ngrams"):
+        keys_array = arrays.get(name)
+        if (
+            keys_array is None
+            or keys_array.dtype != np.uint64
+            or keys_array.ndim != 1
+            or (keys_array[1:] <= keys_array[:-1]).any()
+        ):
+            raise ArtefactError(
+                f"{path}/vocabulary.safetensors: expected ascending 64-bit keys under {name!r}; "
+                "save the model again."
+            )
+    return ModelFolder(
+        engine=values["engine"],
+        config=config,
+        task=task,
+        vocabulary=Vocabulary(words=arrays["words"], ngrams=arrays["ngrams"]),
+        folder=folder,
+    )
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,98 @@
+"""The one door: every surface gets its answers here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from textlattice.batch.collate import Collator, distinct_forms
+from textlattice.batch.sampler import bounded_batches
+from textlattice.config import Config
+from textlattice.runtime.engine import Engine
+from textlattice.runtime.form_cache import FormCache
+from textlattice.task import Task
+from textlattice.text.document import Document, read_document
+
+MAX_TOKENS = 16_384
+"""Tokens of a batch at prediction; a longer document goes alone."""
+MAX_DOCUMENTS = 256
+"""Documents of a batch at prediction, so that answers stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to one text.
+
+    Args:
+        label: The label.
+        probabilities: By label, in the order of the task; they sum to 1.
+        status: `empty` where nothing is left of the text after normalising; the answer is then the training priors.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    status: Literal["ok", "empty"]
+
+
+class Predictor:
+    """Answers texts. Safe for use by several threads.
+
+    Args:
+        engine: Computes logits.
+        collator: Makes batches.
+        task: Turns logits into answers.
+        config: Settings of the model.
+    """
+
+    def __init__(self, *, engine: Engine, collator: Collator, task: Task, config: Config) -> None:
+        self.engine, self.collator, self.task, self.config = engine, collator, task, config
+        self._cache = FormCache(engine.form_channels)
+
+    def predict(self, texts: Iterable[str]) -> list[str]:
+        """The label of each text, in order."""
+        return [answer.label for answer in self.answers(texts)]
+
+    def probabilities(self, texts: Iterable[str]) -> Float[np.ndarray, "num_texts num_classes"]:
+        """Calibrated probabilities of each text, in the order of `task.labels`."""
+        return self.task.probabilities(self.logits(texts))
+
+    def logits(self, texts: Iterable[str]) -> Float[np.ndarray, "num_texts num_outputs"]:
+        """Logits of each text, float64; those of an empty text give the training priors."""
+        parts = [self.batch_logits(batch) for batch in self._batches(texts)]
+        return np.concatenate(parts) if parts else np.empty((0, self.task.num_outputs))
+
+    def answers(self, texts: Iterable[str]) -> Iterator[Answer]:
+        """An answer a text, in order; streams, batch by batch."""
+        for batch in self._batches(texts):
+            probabilities = self.task.probabilities(self.batch_logits(batch))
+            choices = self.task.decide(probabilities)
+            for document, row, choice in zip(batch, probabilities.tolist(), choices.tolist(), strict=True):
+                yield Answer(
+                    label=self.task.labels[choice],
+                    probabilities=dict(zip(self.task.labels, row, strict=True)),
+                    status="ok" if document.num_tokens else "empty",
+                )
+
+    def batch_logits(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_outputs"]:
+        """Logits of documents as one batch; the empty ones are answered without the engine."""
+        logits = np.tile(self.task.temperature * np.log(self.task.priors), (len(documents), 1))
+        places = [place for place, document in enumerate(documents) if document.num_tokens]
+        if places:
+            read = [documents[place] for place in places]
+            strings, form = distinct_forms(read)
+            vectors = self._cache.vectors(strings, self._encode)
+            batch = self.collator.batch(read, strings, form, forms=None, ngrams=True)
+            logits[places] = self.engine.classify(batch, vectors)
+        return logits
+
+    def _encode(self, strings: list[str]) -> Float[np.ndarray, "num_forms channels"]:
+        return self.engine.encode_forms(self.collator.forms(strings))
+
+    def _batches(self, texts: Iterable[str]) -> Iterator[list[Document]]:
+        stream = iter(texts)
+        while chunk := [read_document(text, self.config.text) for text in islice(stream, MAX_DOCUMENTS)]:
+            loads = (document.num_tokens for document in chunk)
+            yield from bounded_batches(chunk, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)

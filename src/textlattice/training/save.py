@@ -1,0 +1,66 @@
+"""A fitted classifier as a model folder, with its record and its card."""
+
+from pathlib import Path
+from typing import Any
+
+from textlattice.config import to_dict
+from textlattice.evaluation.cost import model_cost
+from textlattice.models.torch_engine import engine_files
+from textlattice.runtime.model_folder import write_model_folder
+from textlattice.training.fit import Trained
+
+
+def save_trained(trained: Trained, path: Path, *, source: dict[str, Any]) -> None:
+    """Writes the folder of a fitted classifier; an old one is replaced as a whole, or not at all.
+
+    Args:
+        trained: The classifier.
+        path: The folder.
+        source: What is known of the training data: name, digest, rows used and rejected.
+
+    Raises:
+        ArtefactError: The folder cannot be written, or something else is there.
+    """
+    record = {"source": source, **trained.record, "settings": to_dict(trained.config)}
+    write_model_folder(
+        path,
+        engine="torch",
+        config=trained.config,
+        task=trained.task,
+        vocabulary=trained.collator.vocabulary,
+        engine_files=engine_files(trained.model),
+        records={"training.json": record},
+        card=model_card(trained, source),
+    )
+
+
+def model_card(trained: Trained, source: dict[str, Any]) -> str:
+    """What a person should know of the model before using it, in Markdown."""
+    record, task = trained.record, trained.task
+    chosen = record["sum"]["epoch"]
+    figures = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
+    accuracy = f"{100 * figures['accuracy']:.1f} %" if "accuracy" in figures else "not measured"
+    labels = "\n".join(
+        f"- `{name}`: {100 * share:.1f} % of the training rows"
+        for name, share in zip(task.labels, task.priors, strict=True)
+    )
+    cost = model_cost(trained.config, trained.collator.vocabulary, task.num_outputs)
+    return f"""# A textlattice model
+
+Classifies a text of any length as one of {len(task.labels)} labels.
+
+{labels}
+
+- Trained on {record["num_rows"]:,} rows of `{source.get("name", "texts given in Python")}` \
+in {record["seconds"] / 60:.1f} minutes.
+- Accuracy on the rows that chose its settings: {accuracy}. That is no test: use `textlattice evaluate`.
+- {cost["parameters"]:,} parameters stored.
+- It knows only what its training rows say; an empty text is answered by the shares above.
+
+```python
+import textlattice
+textlattice.load("PATH OF THIS FOLDER").predict(["a text"])
+```
+
+Settings, choices and history stand in `training.json`.
+"""
