@@ -96,7 +96,8 @@ class GraphConfig:
             f"got {self.num_kept_edges}.",
         )
         _require(
-            self.keep_temperature > 0, f"graph.keep_temperature must be positive, got {self.keep_temperature}."
+            self.keep_temperature > 0,
+            f"graph.keep_temperature must be positive, got {self.keep_temperature}.",
         )
 
     def degree(self, block: int) -> int:
@@ -130,9 +131,7 @@ class CnnGnnConfig:
 
     def __post_init__(self) -> None:
         for name in ("char_channels", "channels", "num_heads", "head_channels"):
-            _require(
-                getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}."
-            )
+            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
         _require(
             self.channels % self.num_heads == 0,
             f"model.num_heads must divide model.channels, got num_heads={self.num_heads} and "
@@ -182,9 +181,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
-            _require(
-                getattr(self, name) > 0, f"train.{name} must be positive, got {getattr(self, name)}."
-            )
+            _require(getattr(self, name) > 0, f"train.{name} must be positive, got {getattr(self, name)}.")
         for name in ("steps", "max_minutes"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"train.{name} must be positive, got {value}.")
@@ -274,7 +271,8 @@ def from_dict(cls: type[ConfigT], values: Any, *, where: str = "config") -> Conf
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     _require(
-        not unknown, f"unknown setting {where}.{unknown[0] if unknown else ''}: expected one of {', '.join(hints)}."
+        not unknown,
+        f"unknown setting {where}.{unknown[0] if unknown else ''}: expected one of {', '.join(hints)}.",
     )
     return cls(**{name: _convert(values[name], hints[name], f"{where}.{name}") for name in values})
 
@@ -296,5 +294,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    expected = f"one of {', '.join(map(str, args))}" if origin is Literal else getattr(hint, "__name__", str(hint))
+    expected = (
+        f"one of {', '.join(map(str, args))}" if origin is Literal else getattr(hint, "__name__", str(hint))
+    )
     raise ConfigError(f"{where} must be {expected}, got {value!r}.")

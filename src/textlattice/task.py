@@ -32,7 +32,9 @@ class Task:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError(f"labels must be two or more distinct names, got {list(self.labels)}.")
         if len(self.priors) != len(self.labels):
-            raise ConfigError(f"priors need one share a label, got {len(self.priors)} for {len(self.labels)}.")
+            raise ConfigError(
+                f"priors need one share a label, got {len(self.priors)} for {len(self.labels)}."
+            )
         if not self.temperature > 0:
             raise ConfigError(f"temperature must be positive, got {self.temperature}.")
 
@@ -41,14 +43,18 @@ class Task:
         """Logits a document."""
         return len(self.labels)
 
-    def probabilities(self, logits: Float[np.ndarray, "num_docs num_outputs"]) -> Float[np.ndarray, "num_docs num_classes"]:
+    def probabilities(
+        self, logits: Float[np.ndarray, "num_docs num_outputs"]
+    ) -> Float[np.ndarray, "num_docs num_classes"]:
         """Calibrated probabilities, float64; each row sums to 1."""
         scaled = logits.astype(np.float64) / self.temperature
         scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
         exponents = np.exp(scaled)
         return exponents / exponents.sum(axis=1, keepdims=True)
 
-    def decide(self, probabilities: Float[np.ndarray, "num_docs num_classes"]) -> Int[np.ndarray, " num_docs"]:
+    def decide(
+        self, probabilities: Float[np.ndarray, "num_docs num_classes"]
+    ) -> Int[np.ndarray, " num_docs"]:
         """Place of the label of each row: the most probable, the first of equals."""
         return probabilities.argmax(axis=1) if len(probabilities) else np.empty(0, np.int64)
 

@@ -68,5 +68,3 @@ def bounded_batches(
 
 def _key(seed: int, epoch: int) -> int:
     return int(splitmix64(np.array([(seed << 32) ^ epoch], np.uint64))[0])
-
-

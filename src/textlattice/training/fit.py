@@ -217,7 +217,9 @@ class _Fitting:
         wide, wide_losses = self._select_wide(fit_rows, selection)
         wide_logits = wide.logits(selection.ngrams)
         model, collator = self._build(fit_rows, wide)
-        best = Candidate(scales=(fit_mixture(wide_logits, np.zeros_like(wide_logits), selection.targets)[0], 0.0))
+        best = Candidate(
+            scales=(fit_mixture(wide_logits, np.zeros_like(wide_logits), selection.targets)[0], 0.0)
+        )
         history: list[dict[str, Any]] = []
         patience = self.config.train.patience
 
@@ -231,7 +233,11 @@ class _Fitting:
             return epoch - best.epoch < patience
 
         record = self._train(
-            model, collator, fit_rows, on_epoch, held_out_share=len(selection.documents) / len(fit_rows.documents)
+            model,
+            collator,
+            fit_rows,
+            on_epoch,
+            held_out_share=len(selection.documents) / len(fit_rows.documents),
         )
         self._finish(model, best, wide)
         logits = best.scales[0] * wide.logits(calibration.ngrams)
@@ -242,7 +248,12 @@ class _Fitting:
             "selection": len(selection.documents),
             "calibration": len(calibration.documents),
         }
-        return model, collator, temperature, self._record(slices_used, wide, wide_losses, best, history, record)
+        return (
+            model,
+            collator,
+            temperature,
+            self._record(slices_used, wide, wide_losses, best, history, record),
+        )
 
     def with_folds(
         self, corpus: Corpus, groups: list[str] | None
@@ -291,7 +302,10 @@ class _Fitting:
                 self.progress.note(record.stopped)
                 break
             total_steps = record.total_steps
-        losses = {c: log_loss(z / fit_temperature(z, corpus.targets), corpus.targets) for c, z in wide_logits.items()}
+        losses = {
+            c: log_loss(z / fit_temperature(z, corpus.targets), corpus.targets)
+            for c, z in wide_logits.items()
+        }
         penalty = min(losses, key=lambda c: losses[c])
         best = Candidate(scales=(fit_mixture(wide_logits[penalty], np.zeros(shape), corpus.targets)[0], 0.0))
         if not record.stopped:
@@ -306,6 +320,7 @@ class _Fitting:
         self.progress.end()
         model, collator = self._build(corpus, wide)
         if best.epoch and not record.stopped:
+
             def keep(epoch: int, train_loss: float) -> bool:
                 if epoch == best.epoch:
                     best.state = _snapshot(model)

@@ -140,7 +140,9 @@ def train_network(
                 factor = one_cycle(step, record.total_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * factor
-                loss = _step(model, batch, torch.from_numpy(targets[rows]), weights[rows], config, step, optimiser)
+                loss = _step(
+                    model, batch, torch.from_numpy(targets[rows]), weights[rows], config, step, optimiser
+                )
                 if not math.isfinite(loss):
                     record.stopped = f"the loss was {loss} at step {step + 1}; the last good weights are kept"
                     break

@@ -120,9 +120,7 @@ def log_count_ratio(
     inside, outside = weights * positive, weights * ~positive
     share = inside.sum() / weights.sum()
     df_in, df_out = matrix.T @ inside, matrix.T @ outside
-    ratio = np.log((df_in + share) / (inside.sum() + 1)) - np.log(
-        (df_out + 1 - share) / (outside.sum() + 1)
-    )
+    ratio = np.log((df_in + share) / (inside.sum() + 1)) - np.log((df_out + 1 - share) / (outside.sum() + 1))
     return np.asarray(ratio)
 
 
