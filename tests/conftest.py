@@ -1,0 +1,47 @@
+"""What many tests share: sixty short reviews and a tiny model folder trained on them once a session."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+STEMS = """hope joy care use thank fear harm help power taste end color grace play mind rest skill thought
+time truth art cheer event faith fruit law mercy peace pain need""".split()
+FRAMES = ("the {} was {} from the first page", "a {} so {} that nobody spoke", "their {} felt {} to me")
+THINGS = ("film", "book", "play", "song", "dinner")
+OPENERS = {
+    "good": ("we stayed:", "they laughed:", "again soon:"),
+    "bad": ("we left:", "they slept:", "never again:"),
+}
+
+
+def make_reviews(num_texts: int = 60) -> tuple[list[str], list[str]]:
+    """Texts and labels; most openers tell the label by words, the rarer adjectives by spelling alone."""
+    rng = random.Random(7)
+    texts, labels = [], []
+    for number in range(num_texts):
+        label = ("good", "bad")[number % 2]
+        adjective = STEMS[number // 2 % len(STEMS)] + {"good": "ful", "bad": "less"}[label]
+        opener = rng.choice(OPENERS[label if rng.random() < 0.9 else rng.choice(["good", "bad"])])
+        texts.append(f"{opener} {rng.choice(FRAMES).format(rng.choice(THINGS), adjective)}")
+        labels.append(label)
+    return texts, labels
+
+
+@pytest.fixture(scope="session")
+def tiny_texts() -> tuple[list[str], list[str]]:
+    """Sixty texts and their labels, `good` or `bad`."""
+    return make_reviews()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained folder of the preset `tiny`, both branches in use; not to be changed."""
+    from textlattice.config import preset
+    from textlattice.training.fit import fit
+    from textlattice.training.save import save_trained
+
+    config = preset("tiny").with_settings({"train.epochs": 10, "train.patience": 10, "train.threads": 1})
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    save_trained(fit(*tiny_texts, config), path, source={"name": "reviews"})
+    return path
