@@ -78,7 +78,7 @@ def attend(
     for slot in range(degree):
         heard = message.index_select(0, neighbours[:, slot]).view(mixed.shape)
         mixed = torch.addcmul(mixed, heard, alpha[:, slot, :, None])
-    return mixed.reshape(num_tokens, -1), scores.masked_fill((gate <= 0)[:, :, None], VOID_SCORE)
+    return mixed.flatten(1), scores.masked_fill((gate <= 0)[:, :, None], VOID_SCORE)
 
 
 class _AttendByInverse(torch.autograd.Function):
