@@ -9,7 +9,7 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 from textlattice.errors import ConfigError
 
@@ -201,7 +201,7 @@ class Config:
     model: CnnGnnConfig = field(default_factory=CnnGnnConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
-    def with_settings(self, settings: dict[str, Any]) -> Self:
+    def with_settings(self, settings: dict[str, Any]) -> "Config":
         """A copy with dotted settings replaced, e.g. `{"model.channels": 96}`; text values are parsed.
 
         Raises:
