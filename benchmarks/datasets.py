@@ -1,0 +1,99 @@
+"""The data sets of the benchmark: train and test rows of each, from a folder that the user names.
+
+A set is a sub-folder with `train.parquet` and `test.parquet`, columns `text` and `label_name`. `rt2k` has a
+column `fold` too: its two files together are the set. `docstrings` needs no folder.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+
+from textlattice.data.docstrings import docstrings
+
+SETS = ("ag_news", "imdb", "yelp_polarity_partial", "amazon_polarity_partial", "rt2k", "docstrings")
+NUM_FOLDS = 10
+"""Of `rt2k`, as published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Texts and labels, in the order of the file."""
+
+    texts: list[str]
+    labels: list[str]
+
+    def take(self, rows: np.ndarray) -> "Part":
+        """The chosen rows, in the given order."""
+        return Part(texts=[self.texts[row] for row in rows], labels=[self.labels[row] for row in rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Rows to train on and rows to test on."""
+
+    name: str
+    train: Part
+    test: Part
+
+
+def read_dataset(
+    name: str, folder: str | None, *, fold: int | None = None, limit: int | None = None
+) -> Dataset:
+    """A data set by name.
+
+    Args:
+        name: One of `SETS`.
+        folder: Folder of the sets; None takes the environment variable TEXTLATTICE_DATA.
+        fold: Of `rt2k` only, and required there: the fold to test on; the other nine are trained on.
+        limit: At most so many random rows of each part, the same every time; for trials, never for a table.
+    """
+    if name not in SETS:
+        raise SystemExit(f"unknown data set {name!r}: expected one of {', '.join(SETS)}.")
+    if (name == "rt2k") != (fold is not None):
+        raise SystemExit(
+            f"--fold is for rt2k alone, and rt2k needs it (0 to {NUM_FOLDS - 1}); got {fold} for {name}."
+        )
+    if fold is not None and not 0 <= fold < NUM_FOLDS:
+        raise SystemExit(f"--fold must lie in 0..{NUM_FOLDS - 1}, got {fold}.")
+    if name == "docstrings":
+        train, test = (_builtin(part) for part in ("train", "test"))
+    elif fold is None:
+        train, test = (_read(name, part, folder)[0] for part in ("train", "test"))
+    else:
+        parts = [_read(name, part, folder) for part in ("train", "test")]
+        whole = Part(
+            texts=[text for part, _ in parts for text in part.texts],
+            labels=[label for part, _ in parts for label in part.labels],
+        )
+        folds = np.concatenate([folds for _, folds in parts])
+        train, test = whole.take(np.flatnonzero(folds != fold)), whole.take(np.flatnonzero(folds == fold))
+    return Dataset(name=name, train=_limited(train, limit), test=_limited(test, limit))
+
+
+def _read(name: str, part: str, folder: str | None) -> tuple[Part, np.ndarray]:
+    """Rows of one file, and the fold of each (-1 where the set has none)."""
+    folder = folder or os.environ.get("TEXTLATTICE_DATA")
+    if not folder:
+        raise SystemExit("where are the data sets? Give --data DIR or set TEXTLATTICE_DATA.")
+    path = Path(folder) / name / f"{part}.parquet"
+    if not path.is_file():
+        raise SystemExit(f"{path} is missing; --data must name the folder that holds {name}/.")
+    table = pyarrow.parquet.read_table(path)
+    folds = np.full(table.num_rows, -1)
+    if "fold" in table.column_names:
+        folds = table["fold"].to_numpy()
+    return Part(texts=table["text"].to_pylist(), labels=table["label_name"].to_pylist()), folds
+
+
+def _builtin(part: str) -> Part:
+    rows = docstrings(part)
+    return Part(texts=[row.text for row in rows], labels=[str(row.label) for row in rows])
+
+
+def _limited(part: Part, limit: int | None) -> Part:
+    if limit is None or limit >= len(part.texts):
+        return part
+    return part.take(np.random.default_rng(0).permutation(len(part.texts))[:limit])

@@ -1,0 +1,133 @@
+"""Result files: `results/<what>_<hardware>_<date>.json`, one entry a run, extended and never half written.
+
+A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of the same
+key is skipped), `commit`, `versions`, `finished` and its own figures.
+"""
+
+import base64
+import fcntl
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("textlattice", "numpy", "scikit-learn", "torch")
+
+
+def entries(what: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """The entries of all files of one kind, oldest file first."""
+    paths = sorted(folder.glob(f"{what}_*.json"), key=lambda path: path.stem.rsplit("_", 1)[1])
+    return [entry for path in paths for entry in json.loads(path.read_text())["entries"]]
+
+
+def find(what: str, key: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any] | None:
+    """The entry of a key, if some file of this machine has it."""
+    path = _path(what, folder)
+    found = _load(path, what)["entries"] if path.exists() else []
+    return next((entry for entry in found if entry["key"] == key), None)
+
+
+def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Adds an entry to the file of this machine, in place of one with the same key; returns the file."""
+    entry = {"key": key, "finished": _now(), "commit": _commit(), "versions": _versions(), **figures}
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        path = _path(what, folder)
+        record = _load(path, what)
+        record["entries"] = [*(old for old in record["entries"] if old["key"] != key), entry]
+        aside = path.with_suffix(".tmp")
+        aside.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        os.replace(aside, path)
+    return path
+
+
+def pack(correct: np.ndarray) -> str:
+    """Which rows were right, one bit a row, as base64."""
+    return base64.b64encode(np.packbits(correct)).decode()
+
+
+def unpack(text: str, num_rows: int) -> np.ndarray:
+    """Inverse of `pack`, bool [num_rows]."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=num_rows).astype(bool)
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that this process may use, memory, system."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        model = found.group(1).strip() if found else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _path(what: str, folder: Path) -> Path:
+    """The newest file of this machine, or the one to make today."""
+    here = machine()
+    name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", here["cpu"])
+    slug = "-".join(re.findall("[a-z0-9.]+", name.lower())) or "cpu"
+    hardware = f"{slug}-{here['cores']}-core{'s' if here['cores'] > 1 else ''}"
+    return max(
+        folder.glob(f"{what}_{hardware}_*.json"), default=folder / f"{what}_{hardware}_{_now()[:10]}.json"
+    )
+
+
+def _load(path: Path, what: str) -> dict[str, Any]:
+    if path.exists():
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record
+    return {"what": what, "machine": machine(), "entries": []}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two runs may end at once."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def _commit() -> str | None:
+    """The commit, with a `+` where tracked files differ from it; None outside a clone."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + (
+            "+"
+            if _git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks/*.py")
+            else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,88 @@
+"""Runs a benchmark and adds its figures to `results/`.
+
+For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from accuracy import VARIANTS, run_linear, run_ours
+from datasets import SETS, read_dataset
+from records import RESULTS, add, find
+from textlattice.baselines.linear import BASELINES
+from textlattice.config import PRESETS, preset
+from textlattice.errors import TextlatticeError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parses the command line and runs what it asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    accuracy = commands.add_parser("accuracy", help="train one variant on one data set and test it")
+    accuracy.add_argument("--set", required=True, choices=SETS)
+    accuracy.add_argument(
+        "--variant",
+        required=True,
+        choices=[*VARIANTS, "linear", *BASELINES],
+        help="linear means every baseline",
+    )
+    accuracy.add_argument("--seed", type=int, default=0)
+    accuracy.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
+    accuracy.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    accuracy.add_argument("--preset", default="base", choices=PRESETS)
+    accuracy.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE")
+    accuracy.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    accuracy.add_argument("--limit", type=int, help="rows of each part, for a trial")
+    accuracy.set_defaults(run=run_accuracy)
+    for command in commands.choices.values():
+        command.add_argument("--force", action="store_true", help="run again what is there already")
+        command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except TextlatticeError as error:
+        raise SystemExit(str(error)) from error
+
+
+def run_accuracy(options: argparse.Namespace) -> None:
+    """One entry for ours, or one for each baseline."""
+    settings = dict(setting.partition("=")[::2] for setting in sorted(options.settings))
+    config = preset(options.preset).with_settings(settings)
+    config = config.with_settings({"train.seed": options.seed, **VARIANTS.get(options.variant, {})})
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        config = config.with_settings({"train.threads": options.threads})
+    data = None
+    for variant in BASELINES if options.variant == "linear" else [options.variant]:
+        key = {
+            "set": options.set,
+            "variant": variant,
+            "seed": options.seed,
+            "fold": options.fold,
+            "preset": options.preset,
+            "settings": settings,
+            "limit": options.limit,
+        }
+        if find("accuracy", key, options.results) and not options.force:
+            print(f"{_words(key)}: is there already", file=sys.stderr)
+            continue
+        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+        data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
+        figures = run_linear(variant, data, config) if variant in BASELINES else run_ours(data, config)
+        path = add("accuracy", key, figures, options.results)
+        shown = {name: round(100 * part["accuracy"], 2) for name, part in figures["models"].items() if part}
+        print(
+            f"{_words(key)}: {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
+            flush=True,
+        )
+
+
+def _words(key: dict) -> str:
+    return " ".join(f"{name}={value}" for name, value in key.items() if value not in (None, {}))
+
+
+if __name__ == "__main__":
+    main()
