@@ -10,8 +10,8 @@ class RaggedConv(nn.Module):
     """Same-length convolution over each segment alone, as if zeros lay beyond both of its ends.
 
     y_i = b + sum over d in -r..r of W_d x_(i+d), where a row of another segment counts as zero.
-    Each row is projected for every tap first; the projections are then shifted and summed,
-    so no zero rows are inserted and no border is crossed.
+    The rows are shifted once a tap, projected and masked (not multiplied: a NaN stays in its segment), so no zero
+    rows stand between the segments. The number of taps is the same whatever the number of rows, so the layer exports and takes 0 and 1 rows.
 
     Args:
         in_channels: Width of a row.
@@ -36,10 +36,12 @@ class RaggedConv(nn.Module):
         """Each row with its neighbours of the same segment, weighed by their distance."""
         num_rows, radius = rows.shape[0], self.kernel_size // 2
         taps = self.weight.unbind(0)
+        padded = F.pad(rows, (0, 0, radius, radius))
+        owners = F.pad(segment_index, (radius, radius), value=-1)
         result = F.linear(rows, taps[radius], self.bias)
-        for distance in range(1, min(radius, num_rows - 1) + 1):
-            same = (segment_index[distance:] == segment_index[:-distance])[:, None]
-            after = F.linear(rows[distance:], taps[radius + distance]) * same
-            before = F.linear(rows[:-distance], taps[radius - distance]) * same
-            result = result + F.pad(after, (0, 0, 0, distance)) + F.pad(before, (0, 0, distance, 0))
+        for place in range(self.kernel_size):
+            if place != radius:
+                shifted = slice(place, place + num_rows)
+                other = (owners[shifted] != segment_index)[:, None]
+                result = result + F.linear(padded[shifted], taps[place]).masked_fill(other, 0)
         return result

@@ -24,7 +24,7 @@ class WordInput(nn.Module):
     def __init__(self, num_words: int, channels: int, dropout: float, word_dropout: float) -> None:
         super().__init__()
         self.words = nn.Embedding(num_words + 1, channels, padding_idx=0)
-        nn.init.normal_(self.words.weight, std=0.1)
+        nn.init.normal_(self.words.weight, std=0.02)
         with torch.no_grad():
             self.words.weight[0] = 0
         self.dropout = Dropout(dropout)

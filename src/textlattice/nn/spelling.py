@@ -30,7 +30,7 @@ class SpellingEncoder(nn.Module):
         self.conv1 = RaggedConv(char_channels, char_channels, 5)
         self.conv2 = RaggedConv(char_channels, char_channels, 5)
         self.subwords = nn.Embedding(num_subwords, channels)
-        nn.init.normal_(self.subwords.weight, std=0.1)
+        nn.init.normal_(self.subwords.weight, std=0.02)
         self.output = nn.Linear(2 * char_channels, channels)
 
     def forward(

@@ -133,7 +133,9 @@ def train_network(
     with ThreadPoolExecutor(1) as collating:
         for epoch in range(-(-total_steps // steps_per_epoch)):
             order = balanced_batches(loads, config.batch_size, seed=config.seed, epoch=epoch)
-            draws = [(rows, epoch * steps_per_epoch + place + 1) for place, rows in enumerate(order)]
+            draws = [
+                (rows, _key(config.seed, epoch * steps_per_epoch + place)) for place, rows in enumerate(order)
+            ]
             losses: list[float] = []
             for rows, batch in _prefetched(collating, collator, documents, draws):
                 before = time.monotonic()
