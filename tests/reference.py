@@ -1,4 +1,7 @@
-"""The algorithms again, slow and plain: loops, one document at a time. Tests hold the fast code against these."""
+"""The algorithms again, slow and plain: loops, one document at a time.
+
+Tests hold the fast code against these.
+"""
 
 import math
 

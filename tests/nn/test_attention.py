@@ -2,9 +2,9 @@ import warnings
 
 import numpy as np
 import pytest
-import reference
 import torch
 
+import reference
 from textlattice.graph.neighbours import edge_index, neighbour_table
 from textlattice.nn.attention import (
     VOID_SCORE,
@@ -30,7 +30,7 @@ def table(lengths, *, self_slot=True, num_random_edges=3, salt=7):
 
 
 def inputs(lengths, *, num_kept=2, num_heads=2, channels=4, seed=0):
-    """Everything `attend` reads, in double, with kept slots behind the table: shut, half open and open ones."""
+    """Everything `attend` reads, in double; behind the table kept slots, shut, half open and open."""
     edges = table(lengths)
     num_tokens = sum(lengths)
     draw = torch.Generator().manual_seed(seed)
