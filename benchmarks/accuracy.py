@@ -9,7 +9,7 @@ import torch
 
 from datasets import Dataset
 from records import pack
-from textlattice.baselines.compare import predictor_of, selection_slices
+from textlattice.baselines.compare import predictor_of, selection_slices, softmax
 from textlattice.baselines.linear import LinearBaseline, train_baseline
 from textlattice.config import Config, to_dict
 from textlattice.evaluation.cost import document_cost, model_cost
@@ -59,8 +59,8 @@ def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
     wide, deep = branches(trained, total, documents, ngrams)
     labels = trained.task.labels
     models = {"ours": judge(predictor.task.probabilities(total), data.test.labels, labels)}
-    models["wide"] = judge(_softmax(wide), data.test.labels, labels)
-    models["deep"] = None if deep is None else judge(_softmax(deep), data.test.labels, labels)
+    models["wide"] = judge(softmax(wide), data.test.labels, labels)
+    models["deep"] = None if deep is None else judge(softmax(deep), data.test.labels, labels)
     network = trained.record["network"]
     slices = trained.record["slices"]
     docs_per_step = slices["fit"] / -(-slices["fit"] // config.train.batch_size)
@@ -146,7 +146,7 @@ def judge(probabilities: np.ndarray, labels: list[str], names: tuple[str, ...]) 
 
 def judge_baseline(baseline: LinearBaseline, data: Dataset) -> dict[str, Any]:
     """The same of a baseline; margins are no probabilities, so they have no log loss."""
-    figures = judge(_softmax(baseline.scores(data.test.texts)), data.test.labels, tuple(baseline.labels))
+    figures = judge(softmax(baseline.scores(data.test.texts)), data.test.labels, tuple(baseline.labels))
     if type(baseline).__name__ == "TfidfSvm":
         figures |= {"log_loss": None, "ece": None}
     return figures
@@ -180,8 +180,3 @@ def cost(trained: Trained, documents: list[Document], ngrams: NgramDocuments) ->
         num_ngrams=known,
     )
     return {**stored, **{name: round(value) for name, value in mean.items()}}
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)

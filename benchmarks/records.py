@@ -1,7 +1,7 @@
 """Result files: `results/<what>_<hardware>_<date>.json`, one entry a run, extended and never half written.
 
-A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of the same
-key is skipped), `commit`, `versions`, `finished` and its own figures.
+A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of it is
+skipped), `commit`, `versions`, `finished` and its own figures.
 """
 
 import base64
