@@ -14,12 +14,12 @@ HEAD = """# Commands
 
 <!-- Written by scripts/cli_docs.py from the commands; change them there and run `make docs`. -->
 
-Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 failed (one line says
-what was expected, what came and what to do), 2 wrong usage.
+Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 failed (one
+line says what was expected, what came and what to do), 2 wrong usage.
 
-A `SOURCE` is a path ending in `.csv`, `.tsv`, `.jsonl` or `.parquet`, `-` for JSON lines on standard input, or
-`builtin:docstrings` (with `:train` or `:test` for its two parts). Columns are called `text` and `label` unless options
-say otherwise.
+A `SOURCE` is a path ending in `.csv`, `.tsv`, `.jsonl` or `.parquet`, `-` for JSON lines on standard input,
+or `builtin:docstrings` (with `:train` or `:test` for its two parts). Columns are called `text` and `label`
+unless options say otherwise.
 """
 
 
