@@ -11,7 +11,8 @@ class RaggedConv(nn.Module):
 
     y_i = b + sum over d in -r..r of W_d x_(i+d), where a row of another segment counts as zero.
     The rows are shifted once a tap, projected and masked (not multiplied: a NaN stays in its segment), so no zero
-    rows stand between the segments. The number of taps is the same whatever the number of rows, so the layer exports and takes 0 and 1 rows.
+    rows stand between the segments. The number of taps is the same whatever the number of rows, so the layer
+    exports and takes 0 and 1 rows.
 
     Args:
         in_channels: Width of a row.
