@@ -1,9 +1,13 @@
 """Writes `docs/cli.md` from the commands themselves; `--check` says whether it is up to date instead."""
 
+import inspect
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import typer
 
@@ -23,70 +27,113 @@ unless options say otherwise.
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """An argument or option of a command, as it is declared."""
+
+    name: str
+    info: Any  # typer's ArgumentInfo or OptionInfo
+    type: Any
+    default: Any
+
+    @property
+    def is_argument(self) -> bool:
+        """Whether it is given by place."""
+        return isinstance(self.info, typer.models.ArgumentInfo)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def metavar(self) -> str:
+        """What stands for its value; the choices of an enumeration, nothing for a flag."""
+        if self.info.metavar:
+            return str(self.info.metavar).strip("[]")
+        if self.type is bool:
+            return ""
+        if inspect.isclass(self.type) and issubclass(self.type, Enum):
+            return "|".join(str(member.value) for member in self.type)
+        return self.name.upper()
+
+    @property
+    def spellings(self) -> list[str]:
+        """Names of an option, long ones and short ones."""
+        # In `Annotated`, typer keeps the first name where the default stood in older declarations.
+        declared = [self.info.default, *(self.info.param_decls or ())]
+        names = [name for name in declared if isinstance(name, str)]
+        return "/".join(names or [f"--{self.name.replace('_', '-')}"]).split("/")
+
+
 def page(application: typer.Typer = app) -> str:
-    """The page, in Markdown: one section a command."""
-    group: Any = typer.main.get_command(application)
+    """The page, in Markdown: one section a command, in the order of `--help`."""
     parts = [HEAD]
-    for name, command in sorted(group.commands.items()):
+    for command in application.registered_commands:
         if not command.hidden:
-            parts.append(_section(name, command))
+            assert command.callback is not None
+            name = command.name or command.callback.__name__.replace("_", "-")
+            parts.append(_section(name, command.callback))
     return "\n".join(parts)
 
 
-def _section(name: str, command: Any) -> str:
-    arguments = [item for item in command.params if item.param_type_name == "argument"]
-    options = [item for item in command.params if item.param_type_name == "option"]
-    usage = " ".join(
-        [
-            "textlattice",
-            name,
-            *(_argument_usage(item) for item in arguments),
-            *(f"{min(item.opts)} {_metavar(item)}" for item in options if item.required),
-            *(["[OPTIONS]"] if any(not item.required for item in options) else []),
-        ]
-    )
-    lines = [f"## {name}", "", "```console", usage, "```", "", _prose(command.help), ""]
-    rows = [f"| `{_metavar(item)}` | {_cell(item)} |" for item in arguments]
-    rows += [f"| {_spelling(item)} | {_cell(item)} |" for item in options]
+def parameters(callback: Callable[..., Any]) -> list[Parameter]:
+    """What a command takes, in the order of its declaration."""
+    hints = get_type_hints(callback, include_extras=True)
+    found = []
+    for name, declared in inspect.signature(callback).parameters.items():
+        kind, info = get_args(hints[name])
+        found.append(Parameter(name=name, info=info, type=kind, default=declared.default))
+    return [item for item in found if not item.info.hidden]
+
+
+def _section(name: str, callback: Callable[..., Any]) -> str:
+    items = parameters(callback)
+    arguments = [item for item in items if item.is_argument]
+    options = [item for item in items if not item.is_argument]
+    usage = ["textlattice", name]
+    usage += [item.metavar if item.is_required else f"[{item.metavar}]" for item in arguments]
+    usage += [f"{item.spellings[-1]} {item.metavar}" for item in options if item.is_required]
+    usage += ["[OPTIONS]"] if any(not item.is_required for item in options) else []
+    lines = [f"## {name}", "", "```text", " ".join(usage), "```", "", _prose(inspect.getdoc(callback)), ""]
+    rows = [f"| {_spelling(item)} | {_meaning(item)} |" for item in [*arguments, *options]]
     if rows:
         lines += ["| argument or option | meaning |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
-def _argument_usage(item: Any) -> str:
-    return _metavar(item) if item.required else f"[{_metavar(item)}]"
+def _spelling(item: Parameter) -> str:
+    value = f"`{_bar(item.metavar)}`" if item.metavar else ""
+    names = "" if item.is_argument else ", ".join(f"`{name}`" for name in item.spellings)
+    return f"{names} {value}".strip()
 
 
-def _metavar(item: Any) -> str:
-    if item.metavar:
-        return str(item.metavar)
-    choices = getattr(item.type, "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-    return str(item.name).upper() if item.param_type_name == "argument" else str(item.type.name).upper()
+def _bar(text: str) -> str:
+    """A text inside a table."""
+    return text.replace("|", r"\|")
 
 
-def _spelling(item: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in [*item.opts, *item.secondary_opts])
-    return names if item.is_flag else f"{names} `{_metavar(item)}`".replace("|", r"\|")
-
-
-def _cell(item: Any) -> str:
-    text = _prose(getattr(item, "help", None)).replace("\n", " ").replace("|", r"\|")
-    default = item.default
-    if getattr(item, "required", False):
-        text += " Required." if item.param_type_name == "option" else ""
-    elif not (default is None or default is False or callable(default) or default in ((), [], "")):
-        text += f" Default: `{getattr(default, 'value', default)}`."
-    if item.multiple:
-        text += " May be given more than once."
-    return text.strip()
+def _meaning(item: Parameter) -> str:
+    text = _bar(" ".join((item.info.help or "").split()))
+    if item.is_required and not item.is_argument:
+        return f"{text} Required."
+    if item.is_required or item.default is None or isinstance(item.default, bool):
+        return text
+    return f"{text} Default: `{getattr(item.default, 'value', item.default)}`."
 
 
 def _prose(text: str | None) -> str:
-    """Help text as Markdown: wrapped lines joined, paragraphs kept."""
-    plain = re.sub(r"\[/?(?:bold|dim|green|red|yellow|cyan)\]", "", text or "").replace("\b\n", "")
-    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", plain.strip()))
+    """Help text as Markdown: wrapped lines joined, paragraphs kept; after a `\\b` mark an example."""
+    parts = [part.strip("\n ") for part in re.split(r"\n\s*\n", (text or "").strip())]
+    return "\n\n".join(
+        _example(part[1:]) if part.startswith("\b") else " ".join(part.split()) for part in parts
+    )
+
+
+def _example(part: str) -> str:
+    """A heading and lines as they stand."""
+    heading, _, lines = part.strip("\n").partition("\n")
+    return f"{heading.strip()}\n\n```console\n{inspect.cleandoc(lines)}\n```"
 
 
 def main() -> int:

@@ -1,39 +1,55 @@
 import importlib.util
+import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from textlattice.app.main import app
 
 ROOT = Path(__file__).parent.parent
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
-PARAMETERS = [(name, item) for name, command in COMMANDS.items() for item in command.params]
+
+
+class Colour(StrEnum):
+    WHITE = "white"
+    RED = "red"
 
 
 @pytest.fixture(scope="module")
 def cli_docs():
     spec = importlib.util.spec_from_file_location("cli_docs", ROOT / "scripts" / "cli_docs.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules["cli_docs"] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules["cli_docs"]
 
 
 def test_page_is_up_to_date(cli_docs):
     assert cli_docs.PAGE.read_text(encoding="utf-8") == cli_docs.page(), "run: make docs"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name):
-    assert COMMANDS[name].help.strip()
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
+def test_every_command_argument_and_option_has_help(command, cli_docs):
+    assert command.callback.__doc__.strip()
+    without = [item.name for item in cli_docs.parameters(command.callback) if not item.info.help]
+    assert not without
 
 
-@pytest.mark.parametrize(
-    ("name", "item"), PARAMETERS, ids=[f"{name} {item.name}" for name, item in PARAMETERS]
-)
-def test_every_argument_and_option_has_help(name, item):
-    assert item.help
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.name)
+def test_help_and_page_name_the_same_options(command, cli_docs):
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [command.name, "--help"])
+    assert shown.exit_code == 0
+    options = [
+        name
+        for item in cli_docs.parameters(command.callback)
+        if not item.is_argument
+        for name in item.spellings
+    ]
+    assert [name for name in options if name not in shown.stdout] == []
 
 
 def test_page_of_a_small_application(cli_docs):
@@ -41,15 +57,20 @@ def test_page_of_a_small_application(cli_docs):
 
     @small.command()
     def paint(
-        wall: str = typer.Argument(help="Which wall."),
-        colour: str = typer.Option("white", "--colour", "-c", help="Of the paint."),
-        coats: list[int] = typer.Option([], help="Thickness of each."),  # noqa: B008
-        dry: bool = typer.Option(False, "--dry", help="Wait | look."),
+        wall: Annotated[str, typer.Argument(help="Which wall.")],
+        colour: Annotated[Colour, typer.Option("--colour", "-c", help="Of the paint.")] = Colour.WHITE,
+        coats: Annotated[list[int] | None, typer.Option(metavar="N", help="Thickness of each.")] = None,
+        dry: Annotated[bool, typer.Option("--dry", help="Wait | look.")] = False,
     ) -> None:
         """Paints a wall.
 
         Twice, if it must
         be.
+
+        \b
+        Example:
+          paint east
+          paint west
         """
 
     @small.command(hidden=True)
@@ -58,12 +79,12 @@ def test_page_of_a_small_application(cli_docs):
 
     _, section = cli_docs.page(small).split("## ", 1)
     assert section == (
-        "paint\n\n```console\ntextlattice paint WALL [OPTIONS]\n```\n\n"
-        "Paints a wall.\n\nTwice, if it must be.\n\n"
+        "paint\n\n```text\ntextlattice paint WALL [OPTIONS]\n```\n\n"
+        "Paints a wall.\n\nTwice, if it must be.\n\nExample:\n\n```console\npaint east\npaint west\n```\n\n"
         "| argument or option | meaning |\n|---|---|\n"
         "| `WALL` | Which wall. |\n"
-        "| `--colour`, `-c` `TEXT` | Of the paint. Default: `white`. |\n"
-        "| `--coats` `INTEGER` | Thickness of each. May be given more than once. |\n"
+        "| `--colour`, `-c` `white\\|red` | Of the paint. Default: `white`. |\n"
+        "| `--coats` `N` | Thickness of each. |\n"
         "| `--dry` | Wait \\| look. |\n"
     )
 
