@@ -34,7 +34,7 @@ def balanced_batches(
     draw = np.random.default_rng(_key(seed, epoch))
     order = np.lexsort((draw.permutation(num_docs), -loads))
     if epoch:
-        for start in range(0, num_docs, num_batches):
+        for start in range(0, num_docs, max(1, num_batches)):
             run = order[start : start + num_batches]
             order[start : start + num_batches] = draw.permutation(run)
     groups: list[list[int]] = [[] for _ in range(num_batches)]
