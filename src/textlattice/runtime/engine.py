@@ -1,6 +1,6 @@
 """What computes the logits: PyTorch for a trained folder, ONNX for an exported one."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from textlattice.batch.text_batch import Forms, TextBatch
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Two steps, so that the vectors of forms can be kept between batches."""
 
