@@ -1,0 +1,148 @@
+"""Export: the exported folder answers as the trained one does, and says so itself."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from textlattice.app.loading import load
+from textlattice.errors import ArtefactError, MissingExtraError
+from textlattice.text.document import read_document
+
+pytestmark = pytest.mark.slow  # the exporter alone takes ten seconds
+
+EXPORT = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+from textlattice.app.loading import load
+from textlattice.export import onnx
+from textlattice.runtime.onnx_engine import CLASSIFY, ENCODE_FORMS, batch_inputs, form_inputs
+from textlattice.batch.text_batch import map_arrays
+from textlattice.text.document import read_document
+
+source, target = map(Path, sys.argv[1:])
+onnx.export_folder(source, target)
+
+predictor = load(source)
+model = predictor.engine.model
+documents = [read_document(text, predictor.config.text) for text in ("we left", "so, so")]
+batch = predictor.collator.collate(documents)
+programs = onnx.traced_steps(model, batch)
+tensors = map_arrays(batch, torch.from_numpy)
+vectors = programs[ENCODE_FORMS].module()(**form_inputs(tensors.forms))
+logits = programs[CLASSIFY].module()(**batch_inputs(tensors, vectors))
+with torch.inference_mode():
+    print(json.dumps(float((logits - model(tensors)).abs().max())))
+"""  # a child process: the hook that checks shapes in tests stands in the way of the tracer
+
+TEXTS = [
+    "we stayed: a film",
+    "?",
+    "never again: " * 90,
+    "日本語 👍🏽 שלום",
+    "unbekannt",
+    "",
+    "the the the the the the the",
+]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_folder, tmp_path_factory):
+    """The exported folder, and how far `torch.export` alone is from the model."""
+    target = tmp_path_factory.mktemp("exported") / "tiny"
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, str(tiny_folder), str(target)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return target, done
+
+
+def test_both_steps_pass_torch_export(exported):
+    assert json.loads(exported[1].stdout) < 1e-6
+
+
+def test_an_export_says_nothing(exported):
+    assert len(exported[1].stdout.splitlines()) == 1  # our own print
+    assert exported[1].stderr == ""
+
+
+@pytest.mark.parametrize("texts", [TEXTS, *([text] for text in TEXTS)], ids=lambda texts: repr(texts)[:20])
+def test_answers_are_those_of_the_trained_folder(tiny_folder, exported, texts):
+    trained, light = load(tiny_folder), load(exported[0])
+    np.testing.assert_allclose(light.probabilities(texts), trained.probabilities(texts), rtol=0, atol=1e-5)
+    assert light.predict(texts) == trained.predict(texts)
+
+
+def test_a_batch_without_ngrams_or_subwords_runs(tiny_folder, exported):
+    trained, light = load(tiny_folder), load(exported[0])
+    batch = trained.collator.collate([read_document("q", trained.config.text)])
+    assert len(batch.ngrams.row) == 0
+    assert len(batch.forms.subwords) == 1  # `<q>`
+    forms = type(batch.forms)(
+        characters=batch.forms.characters,
+        form_index=batch.forms.form_index,
+        form_ptr=batch.forms.form_ptr,
+        subwords=batch.forms.subwords[:0],
+        subword_index=batch.forms.subword_index[:0],
+        subword_ptr=np.zeros(2, np.int32),
+    )
+    vectors = light.engine.encode_forms(forms)
+    np.testing.assert_allclose(vectors, trained.engine.encode_forms(forms), atol=1e-6)
+    np.testing.assert_allclose(
+        light.engine.classify(batch, vectors), trained.engine.classify(batch, vectors), atol=1e-5
+    )
+
+
+def test_the_folder_keeps_its_records_and_holds_no_paths(tiny_folder, exported):
+    folder = exported[0]
+    assert (folder / "training.json").read_bytes() == (tiny_folder / "training.json").read_bytes()
+    record = json.loads((folder / "export.json").read_text())
+    assert set(record["versions"]) >= {"textlattice", "torch", "onnx", "onnxruntime"}
+    assert record["parity"]["max_difference"] <= record["parity"]["allowed"] == 1e-4
+    assert record["parity"]["num_texts"] == 8
+    for name in ("encode_forms.onnx", "classify.onnx"):
+        assert b"site-packages" not in (folder / name).read_bytes()
+    assert "ONNX" in (folder / "README.md").read_text()
+
+
+def test_what_cannot_be_exported_is_refused(tiny_folder, exported, tmp_path):
+    from textlattice.export.onnx import export_folder
+
+    with pytest.raises(ArtefactError, match="expected another folder than the source"):
+        export_folder(tiny_folder, tiny_folder / ".." / tiny_folder.name)
+    with pytest.raises(ArtefactError, match="expected a trained folder, got one that is exported"):
+        export_folder(exported[0], tmp_path / "again")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    with pytest.raises(ArtefactError, match=r"letter\.txt"):
+        export_folder(tiny_folder, tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_graphs_that_differ_are_not_written(tiny_folder, tmp_path, monkeypatch):
+    from textlattice.errors import TextlatticeError
+    from textlattice.export import onnx
+
+    monkeypatch.setattr(onnx, "export_model", lambda model, example: {})
+    for difference in (2e-4, float("nan")):
+        monkeypatch.setattr(onnx, "largest_difference", lambda *_, value=difference: value)
+        with pytest.raises(
+            TextlatticeError, match=r"within 0\.0001 of PyTorch's, got a difference of .*nothing"
+        ):
+            onnx.export_folder(tiny_folder, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.delitem(sys.modules, "textlattice.export.onnx", raising=False)
+    with pytest.raises(MissingExtraError, match=r"export to ONNX needs the extra \[train,export\]"):
+        import textlattice.export.onnx  # noqa: F401
