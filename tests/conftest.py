@@ -1,12 +1,16 @@
 """What many tests share: sixty short reviews and a tiny model folder trained on them once a session."""
 
+import io
 import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 STEMS = """hope joy care use thank fear harm help power taste end color grace play mind rest skill thought
-time truth art cheer event faith fruit law mercy peace pain need""".split()
+time truth art cheer event faith fruit law mercy peace pain need"""
 FRAMES = ("the {} was {} from the first page", "a {} so {} that nobody spoke", "their {} felt {} to me")
 THINGS = ("film", "book", "play", "song", "dinner")
 OPENERS = {
@@ -18,10 +22,11 @@ OPENERS = {
 def make_reviews(num_texts: int = 60) -> tuple[list[str], list[str]]:
     """Texts and labels; most openers tell the label by words, the rarer adjectives by spelling alone."""
     rng = random.Random(7)
+    stems = STEMS.split()
     texts, labels = [], []
     for number in range(num_texts):
         label = ("good", "bad")[number % 2]
-        adjective = STEMS[number // 2 % len(STEMS)] + {"good": "ful", "bad": "less"}[label]
+        adjective = stems[number // 2 % len(stems)] + {"good": "ful", "bad": "less"}[label]
         opener = rng.choice(OPENERS[label if rng.random() < 0.9 else rng.choice(["good", "bad"])])
         texts.append(f"{opener} {rng.choice(FRAMES).format(rng.choice(THINGS), adjective)}")
         labels.append(label)
@@ -45,3 +50,29 @@ def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytes
     path = tmp_path_factory.mktemp("models") / "tiny"
     save_trained(fit(*tiny_texts, config), path, source={"name": "reviews"})
     return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs `textlattice` with these words in this process; `stdin` are bytes."""
+
+    def run(*words: object, stdin: bytes = b"") -> Ran:
+        from textlattice.app.main import main
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(code=code, out=captured.out, err=captured.err)
+
+    return run

@@ -1,0 +1,304 @@
+"""Answers to rows, streamed: JSON lines, or the input table with our columns added (csv, tsv, parquet).
+
+A file appears under its name only when it is complete.
+"""
+
+import csv
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from textlattice.data.rows import Reject, Row
+from textlattice.errors import DataError, MissingExtraError
+from textlattice.runtime.predictor import MAX_DOCUMENTS, Answer, Predictor
+
+ADDED = ("label", "probability", "status", "error")
+"""Columns that a table gains; where the input has one of that name, ours gets `predicted_` before it."""
+_ROW_GROUP = 4096
+
+
+@runtime_checkable
+class AnswerWriter(Protocol):
+    """Takes the answers one by one, in order."""
+
+    def write(self, item: Row | Reject, answer: Answer | None) -> None:
+        """Adds a row with its answer, or a reject."""
+        ...
+
+    def finish(self) -> None:
+        """Writes what was held back."""
+        ...
+
+
+def answered(
+    predictor: Predictor, items: Iterator[Row | Reject]
+) -> Iterator[tuple[Row | Reject, Answer | None]]:
+    """Each row with its answer and each reject with None, in order; a few hundred are held at a time."""
+    while chunk := list(islice(items, MAX_DOCUMENTS)):
+        answers = predictor.answers([item.text for item in chunk if isinstance(item, Row)])
+        for item in chunk:
+            yield item, next(answers) if isinstance(item, Row) else None
+
+
+def check_answer_file(output: Path | None, source: str) -> None:
+    """Does nothing where answers can go to `output`; call it before long work.
+
+    Raises:
+        DataError: The suffix is unknown, the folder is missing, or the output is the source itself.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    if output is None:
+        return
+    if output.suffix.lower() not in _SUFFIXES:
+        raise DataError(
+            f"{output}: cannot tell the format from the suffix {output.suffix!r}, expected one of "
+            f"{', '.join(_SUFFIXES)}; without -o, JSON lines go to standard output."
+        )
+    if output.is_dir() or not output.parent.is_dir():
+        what = "is a folder" if output.is_dir() else "lies in a folder that does not exist"
+        raise DataError(f"{output} {what}; choose a file in an existing folder.")
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise DataError(f"{output}: expected another file than the source; choose another name.")
+    if output.suffix.lower() == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise MissingExtraError(f"writing {output}", "parquet") from None
+
+
+def keeps_columns(output: Path | None) -> bool:
+    """Whether the columns of the input are written again."""
+    return output is not None and output.suffix.lower() != ".jsonl"
+
+
+@contextmanager
+def answer_writer(output: Path | None, source: str) -> Iterator[AnswerWriter]:
+    """A writer for a file by its suffix, or for JSON lines on stdout; finished at the end of the block."""
+    if output is None:
+        yield _JsonLines(sys.stdout)
+        sys.stdout.flush()
+        return
+    with replacing(output) as aside:
+        suffix = output.suffix.lower()
+        if suffix == ".parquet":
+            parquet = _Parquet(aside, source)
+            try:
+                yield parquet
+                parquet.finish()
+            finally:
+                parquet.close()
+        else:
+            with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+                delimited = _Delimited(stream, "\t" if suffix == ".tsv" else ",")
+                writer: AnswerWriter = _JsonLines(stream) if suffix == ".jsonl" else delimited
+                yield writer
+                writer.finish()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place if the block ends well, and vanishes if not."""
+    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        yield aside
+        with aside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    finally:
+        with suppress(FileNotFoundError):
+            aside.unlink()
+
+
+@runtime_checkable
+class _Stream(Protocol):
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+class _JsonLines:
+    def __init__(self, stream: _Stream) -> None:
+        self.stream, self.num_written = stream, 0
+
+    def write(self, item: Row | Reject, answer: Answer | None) -> None:
+        values: dict[str, Any]
+        if answer is None:
+            assert isinstance(item, Reject)
+            values = {"row": item.number, "error": item.reason}
+        else:
+            values = {"label": answer.label, "probabilities": answer.probabilities}
+            if answer.status != "ok":
+                values["status"] = answer.status
+        self.stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+        self.num_written += 1
+        if self.num_written % MAX_DOCUMENTS == 0:
+            self.stream.flush()
+
+    def finish(self) -> None:
+        self.stream.flush()
+
+
+class _Table:
+    """Columns of the first usable row, then ours. Rejects before it wait until the columns are known."""
+
+    def __init__(self) -> None:
+        self.columns: list[str] | None = None
+        self.waiting: list[Reject] = []
+
+    def write(self, item: Row | Reject, answer: Answer | None) -> None:
+        if isinstance(item, Row):
+            values = item.columns or {}
+            if self.columns is None:
+                self.settle(list(values))
+            assert self.columns is not None
+            assert answer is not None
+            if not values.keys() <= set(self.columns):
+                extra = next(name for name in values if name not in self.columns)
+                raise DataError(
+                    f"row {item.number} has a column {extra!r} that the first row has not; "
+                    "write the answers as .jsonl, or give every row the same columns."
+                )
+            top = answer.probabilities[answer.label]
+            self.emit(values, (answer.label, top, answer.status, None))
+        elif self.columns is None:
+            self.waiting.append(item)
+        else:
+            self.emit({}, (None, None, None, item.reason))
+
+    def settle(self, columns: list[str]) -> None:
+        self.columns = columns
+        added = [f"predicted_{name}" if name in columns else name for name in ADDED]
+        taken = [name for name in added if name in columns]
+        if taken:
+            raise DataError(f"the source has a column {taken[0]!r} already; rename it.")
+        self.begin(columns, added)
+        for reject in self.waiting:
+            self.emit({}, (None, None, None, reject.reason))
+        self.waiting = []
+
+    def finish(self) -> None:
+        if self.columns is None:
+            self.settle([])
+
+    def begin(self, columns: list[str], added: list[str]) -> None:
+        raise NotImplementedError
+
+    def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
+        raise NotImplementedError
+
+
+class _Delimited(_Table):
+    def __init__(self, stream: _Stream, delimiter: str) -> None:
+        super().__init__()
+        self.writer = csv.writer(_LineFeeds(stream), delimiter=delimiter)
+
+    def begin(self, columns: list[str], added: list[str]) -> None:
+        self.writer.writerow([*columns, *added])
+
+    def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
+        assert self.columns is not None
+        cells = [values.get(name) for name in self.columns]
+        self.writer.writerow([*map(_cell, cells), *added])
+
+
+class _LineFeeds:
+    """Ends lines by line feed alone; the csv writer is left to think of both ends, so that it quotes both."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self.stream = stream
+
+    def write(self, line: str) -> int:
+        return self.stream.write(line.removesuffix("\r\n") + "\n")
+
+
+class _Parquet(_Table):
+    """Columns of a parquet source keep their types; those of other sources become text."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        super().__init__()
+        self.path = path
+        self.types = _parquet_types(source)
+        self.file: Any = None
+        self.schema: Any = None
+        self.held: list[tuple[object, ...]] = []
+
+    def begin(self, columns: list[str], added: list[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        kept = [pa.field(name, self.types.get(name, pa.string())) for name in columns]
+        kinds = (pa.string(), pa.float64(), pa.string(), pa.string())
+        self.schema = pa.schema([*kept, *map(pa.field, added, kinds)])
+        self.file = pq.ParquetWriter(self.path, self.schema)
+
+    def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
+        assert self.columns is not None
+        cells = [
+            values.get(name) if name in self.types else _text_or_none(values.get(name))
+            for name in self.columns
+        ]
+        self.held.append((*cells, *added))
+        if len(self.held) >= _ROW_GROUP:
+            self.flush()
+
+    def finish(self) -> None:
+        super().finish()
+        self.flush()
+
+    def flush(self) -> None:
+        import pyarrow as pa
+
+        if not self.held:
+            return
+        columns = zip(*self.held, strict=True)
+        try:
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(columns, self.schema, strict=True)
+            ]
+        except (pa.ArrowException, TypeError) as error:
+            raise DataError(
+                f"a column cannot be written as parquet ({str(error).splitlines()[0]}); "
+                "write the answers as .csv or .jsonl."
+            ) from error
+        self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        self.held = []
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+def _parquet_types(source: str) -> dict[str, Any]:
+    """Types of the columns of a parquet source; nothing for other sources."""
+    if Path(source).suffix.lower() != ".parquet":
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(source)
+    except (pa.ArrowException, OSError):
+        return {}  # the reader will say what is wrong
+    types = {field.name: field.type for field in schema}
+    return {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
+
+
+def _cell(value: object) -> object:
+    """A value for csv: nothing for None, JSON for lists and objects."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+_SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")

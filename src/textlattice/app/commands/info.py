@@ -1,0 +1,107 @@
+"""`textlattice info`: what a model is and costs, from its folder or from a preset."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from textlattice.app.commands.options import Json, Settings, configure
+from textlattice.app.terminal import number, percent, print_json, print_table
+from textlattice.config import to_dict
+
+COSTS = {
+    "parameters": "parameters stored",
+    "dense_parameters": "of these in layers, not tables",
+    "active_parameters": "active parameters, mean document",
+    "flops_per_char": "FLOPs a character of a new word",
+    "flops_per_form": "FLOPs a new word",
+    "flops_per_token": "FLOPs a token",
+    "flops_per_doc": "FLOPs a document, constant term",
+    "mean_flops": "FLOPs, mean document",
+}
+
+
+def info(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Model folder, trained or exported.", show_default=False),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="A preset instead of a folder: base or tiny."),
+    ] = None,
+    num_classes: Annotated[
+        int, typer.Option("--num-classes", metavar="N", min=2, help="Labels, with --preset.")
+    ] = 2,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show what a model is and what it costs.
+
+    Parameters, arithmetic by length, labels and training record. FLOPs are two for each multiply and add; a
+    word that was read before costs nothing for its characters.
+
+    \b
+    Examples:
+      textlattice info model
+      textlattice info --preset base --num-classes 4 --set model.channels=96 --json
+    """
+    if (folder is None) == (preset is None):
+        raise typer.BadParameter("give a model folder or --preset, one of the two.", param_hint="'DIR'")
+    if folder is not None and settings:
+        raise typer.BadParameter("goes with --preset, not with a folder.", param_hint="'--set'")
+    result = preset_figures(preset, settings, num_classes) if folder is None else folder_figures(folder)
+    if json:
+        print_json(result)
+        return
+    rows = [(words, number(result[name], 0)) for name, words in COSTS.items() if result.get(name) is not None]
+    if folder is not None:
+        rows = [*_folder_rows(result), *rows]
+    print_table(
+        ["", ""], rows, title=str(folder) if folder is not None else f"preset {preset}, {num_classes} labels"
+    )
+
+
+def preset_figures(name: str | None, settings: list[str] | None, num_classes: int) -> dict[str, Any]:
+    """Costs of a model with these settings, its tables of words and n-grams left out."""
+    from textlattice.evaluation.cost import model_cost
+
+    config = configure(name or "base", settings, {})
+    return {"num_classes": num_classes, **model_cost(config, None, num_classes), "settings": to_dict(config)}
+
+
+def folder_figures(folder: Path) -> dict[str, Any]:
+    """Costs, labels and training record of a saved model."""
+    from textlattice.evaluation.cost import model_cost
+    from textlattice.runtime.model_folder import read_model_folder
+
+    saved = read_model_folder(folder)
+    files = saved.folder.files
+    record = saved.folder.json("training.json") if "training.json" in files else {}
+    return {
+        "engine": saved.engine,
+        "labels": list(saved.task.labels),
+        "priors": list(saved.task.priors),
+        "temperature": saved.task.temperature,
+        "num_words": len(saved.vocabulary.words),
+        "num_ngrams": len(saved.vocabulary.ngrams),
+        "bytes": sum(map(len, files.values())),
+        **model_cost(saved.config, saved.vocabulary, saved.task.num_outputs),
+        **record.get("cost", {}),
+        "training": {name: value for name, value in record.items() if name not in ("settings", "cost")},
+        "settings": to_dict(saved.config),
+    }
+
+
+def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
+    training = result["training"]
+    labels = result["labels"]
+    shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
+    rows = [("engine", result["engine"]), (f"{len(labels)} labels", shown)]
+    if training:
+        rows.append(("trained on", f"{training['num_rows']:,} rows of {training['source'].get('name', '?')}"))
+        epoch = training["sum"]["epoch"]
+        chosen = next((entry for entry in training["history"] if entry["epoch"] == epoch), None)
+        if chosen is not None:
+            rows.append(("accuracy on held-out training rows", percent(chosen["accuracy"])))
+    return [*rows, ("size", f"{result['bytes'] / 1e6:,.1f} MB")]

@@ -1,0 +1,78 @@
+"""Options that several commands share, and what is made of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from textlattice.config import Config, preset
+from textlattice.errors import MissingExtraError
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, trained or exported.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Table of texts: .csv, .tsv, .jsonl or .parquet, builtin:docstrings, "
+        "or - for JSON lines on standard input.",
+        show_default=False,
+    ),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="COLUMN",
+        help="Column of the text; give it twice to join two columns, such as title and body. Default: text.",
+        show_default=False,
+    ),
+]
+LabelColumn = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of the label.")]
+Preset = Annotated[
+    str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base or tiny.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change one setting, such as model.channels=96; may be given more than once.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")]
+
+
+def text_columns(chosen: list[str] | None) -> tuple[str, ...]:
+    """The text columns asked for, `text` if none."""
+    return tuple(chosen or ["text"])
+
+
+def configure(name: str, settings: Sequence[str] | None, direct: dict[str, Any]) -> Config:
+    """The settings of a preset, changed by `--set` and then by options of their own that were given.
+
+    Raises:
+        ConfigError: The preset or a setting is unknown, or a value does not fit.
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"expected NAME=VALUE, got {setting!r}.", param_hint="'--set'")
+        changes[key.strip()] = value.strip()
+    changes |= {key: value for key, value in direct.items() if value is not None}
+    return preset(name).with_settings(changes)
+
+
+@contextmanager
+def needs(part: str, extra: str) -> Iterator[None]:
+    """Imports in its body that fail for want of an optional dependency say which extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("textlattice"):
+            raise
+        raise MissingExtraError(part, extra) from error

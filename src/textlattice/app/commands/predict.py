@@ -1,0 +1,76 @@
+"""`textlattice predict`: one answer for each row of a table, in order, streaming."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textlattice.app.answer_files import (
+    answer_writer,
+    answered,
+    check_answer_file,
+    keeps_columns,
+)
+from textlattice.app.commands.options import Folder, Source, TextColumns, text_columns
+from textlattice.app.loading import load
+from textlattice.app.terminal import count, warn
+from textlattice.data.readers import read_rows
+from textlattice.data.rows import Reject
+
+
+def predict(
+    folder: Folder,
+    source: Source,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the answers: .jsonl, .csv, .tsv or .parquet. "
+            "Default: JSON lines on standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    text: TextColumns = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if a row could not be answered.")
+    ] = False,
+) -> None:
+    """Label each row of a table, in order.
+
+    JSON lines hold a label and the probability of every label. Tables keep the columns of the source and gain
+    label, probability, status and error ("predicted_label" and so on where the source has such a column).
+    A text of which nothing is left gets the shares of the training rows and the status "empty". A row that
+    cannot be read is answered in its place by its number and the reason.
+
+    \b
+    Examples:
+      textlattice predict model texts.csv -o answers.csv
+      textlattice predict model mails.parquet --text subject --text body -o answers.parquet
+      cat texts.jsonl | textlattice predict model - | head
+    """
+    check_answer_file(output, source)
+    predictor = load(folder)
+    items = read_rows(
+        source, text_columns=text_columns(text), require_label=False, keep_columns=keeps_columns(output)
+    )
+    num_rows, num_empty = 0, 0
+    faults: Counter[str] = Counter()
+    with answer_writer(output, source) as writer:
+        for item, answer in answered(predictor, items):
+            writer.write(item, answer)
+            num_rows += 1
+            num_empty += answer is not None and answer.status == "empty"
+            if isinstance(item, Reject):
+                faults[item.reason] += 1
+    parts = [f"{count(num_rows, 'row')}"]
+    if num_empty:
+        parts.append(f"{num_empty:,} empty")
+    if faults:
+        why = ", ".join(f"{num:,} {reason}" for reason, num in faults.most_common())
+        parts.append(f"{faults.total():,} not answered ({why})")
+    warn(", ".join(parts))
+    if faults and strict:
+        raise typer.Exit(1)

@@ -1,0 +1,206 @@
+"""`textlattice train`: a labelled table to a model folder."""
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textlattice.app.commands.options import (
+    Json,
+    LabelColumn,
+    Preset,
+    Settings,
+    Source,
+    TextColumns,
+    configure,
+    needs,
+    text_columns,
+)
+from textlattice.app.terminal import (
+    count,
+    percent,
+    print_json,
+    print_table,
+    progress,
+    report_rejects,
+    say,
+    warn,
+)
+from textlattice.artefact.folder import check_target
+from textlattice.data.readers import read_table
+from textlattice.data.rows import Table
+from textlattice.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from textlattice.training.fit import Trained
+
+KEPT_REJECTS = 100
+"""Rejected rows that the record names; the others are counted."""
+
+
+class TaskChoice(StrEnum):
+    """What a label is."""
+
+    AUTO = "auto"
+    SINGLE = "single"
+    MULTI = "multi"
+    ORDINAL = "ordinal"
+
+
+def train(
+    source: Source,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Model folder to write; an older model there is replaced.",
+            show_default=False,
+        ),
+    ],
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            "--validation",
+            metavar="SOURCE",
+            help="Rows that choose epoch and weights, instead of a slice of the training rows.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        TaskChoice, typer.Option("--task", help="This release trains single-label models.")
+    ] = TaskChoice.AUTO,
+    preset: Preset = "base",
+    settings: Settings = None,
+    text: TextColumns = None,
+    label: LabelColumn = "label",
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", help="Steps of training instead of epochs.", show_default=False),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", metavar="M", help="Time that training may take.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.", show_default=False),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="T",
+            min=1,
+            help="Threads; fewer where other work is running.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="This release computes on cpu.")
+    ] = "cpu",
+    json: Json = False,
+) -> None:
+    """Train a classifier on a table of texts and labels.
+
+    The model is written as a folder. Rows that cannot be read are reported and left out. Part of the training
+    rows is held out to choose the best epoch and the weights of the sum, so no test rows are needed here;
+    keep those for "evaluate".
+
+    \b
+    Examples:
+      textlattice train builtin:docstrings:train -o model --preset tiny
+      textlattice train reviews.csv -o model --max-minutes 30
+      textlattice train news.parquet -o model --text title --text body --label topic --set model.channels=96
+    """
+    if task in (TaskChoice.MULTI, TaskChoice.ORDINAL):
+        raise ConfigError(f"--task {task.value} is not in this release, expected auto or single.")
+    if device != "cpu":
+        raise ConfigError(f"--device must be cpu in this release, got {device!r}; leave it out.")
+    direct = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed, "threads": threads}
+    config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
+    check_target(output)
+    with needs("training", "train"):
+        from textlattice.training.fit import fit
+        from textlattice.training.save import save_trained
+
+    columns = text_columns(text)
+    table = _read(source, columns, label)
+    held_out = None if validation is None else _read(validation, columns, label)
+    record = table_record(table)
+    if held_out is not None:
+        record["validation"] = table_record(held_out)
+    with progress() as listener:
+        trained = fit(
+            table.texts,
+            _labels(table),
+            config,
+            validation=None if held_out is None else (held_out.texts, _labels(held_out)),
+            progress=listener,
+        )
+    save_trained(trained, output, source=record)
+    if json:
+        print_json({"folder": str(output), "source": record, **trained.record})
+    else:
+        _print_summary(trained, table, output)
+    stopped = trained.record["network"]["stopped"]
+    if stopped and "loss was" in stopped:
+        raise TrainingError(
+            f"training stopped early: {stopped}. {output} holds the model so far; try a smaller "
+            "--set train.learning_rate."
+        )
+    if stopped:
+        warn(f"training stopped early: {stopped}.")
+
+
+def table_record(table: Table) -> dict[str, Any]:
+    """What the training record keeps of a table; of its texts nothing but a digest."""
+    return {
+        "name": table.source,
+        "digest": table.digest,
+        "num_rows": len(table.rows),
+        "num_rejected": len(table.rejects),
+        "rejects_by_reason": dict(Counter(reject.reason for reject in table.rejects).most_common()),
+        "rejects": [
+            {"row": reject.number, "line": reject.line, "reason": reject.reason}
+            for reject in table.rejects[:KEPT_REJECTS]
+        ],
+    }
+
+
+def _read(source: str, columns: tuple[str, ...], label: str) -> Table:
+    table = read_table(source, text_columns=columns, label_column=label, require_label=True)
+    report_rejects(table.rejects, source)
+    return table
+
+
+def _labels(table: Table) -> list[str]:
+    return [label for label in table.labels if label is not None]
+
+
+def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
+    record = trained.record
+    chosen = record["sum"]["epoch"]
+    figures: dict[str, Any] = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
+    rows = [
+        ("rows", f"{len(table.rows):,} of {len(trained.task.labels)} labels"),
+        ("accuracy on held-out rows", percent(figures.get("accuracy"))),
+        ("  n-grams alone", percent(figures.get("wide_accuracy"))),
+        ("  graph network alone", percent(figures.get("deep_accuracy"))),
+        ("chosen epoch", str(chosen) if chosen else "none, the n-grams alone were best"),
+        ("time", f"{record['seconds']:,.1f} s"),
+        ("folder", str(output)),
+    ]
+    if table.rejects:
+        rows.insert(1, ("", f"{count(len(table.rejects), 'row')} rejected"))
+    print_table(["", ""], rows, num_left=2)
+    say("The held-out rows chose the model, so they flatter it. Next, on rows it has not seen:")
+    say(f"  textlattice evaluate {output} TEST.csv")
+    say(f"  textlattice predict {output} TEXTS.csv -o ANSWERS.csv")
+    say(f'  textlattice explain {output} --text "one of your texts"')

@@ -1,0 +1,129 @@
+import json
+from dataclasses import dataclass
+
+import pytest
+
+import textlattice
+from textlattice.graph.stats import null_model
+
+
+def test_graph_gives_the_figures_of_the_paper_setting(cli):
+    ran = cli("graph", "--random", "uniform", "--json")
+    assert ran.code == 0
+    result = json.loads(ran.out)
+    assert result["lattice_offsets"] == [2, 4, 6, 8, 10, 12, 14, 16]
+    assert 0.0549 <= result["density"] <= 0.0554
+    assert result["diameter"] == 4
+    assert 0.459 <= result["average_clustering"] <= 0.469
+    assert 2.539 <= result["average_shortest_path"] <= 2.561
+    null = null_model(360, result["num_edges"], 0)
+    assert result["null_model"]["average_clustering"] == pytest.approx(null.average_clustering)
+
+
+def test_graph_prints_both_graphs(cli):
+    ran = cli("graph", "--tokens", "40", "--lattice-edges", "2", "--random-edges", "1", "--seed", "5")
+    assert ran.out.startswith("40 tokens, distances 2, 4, 1 random (affine)\n")
+    for words in ("small world", "random graph", "density", "diameter", "average clustering"):
+        assert words in ran.out
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 2])
+def test_graph_of_hardly_any_tokens(cli, tokens):
+    ran = cli("graph", "--tokens", tokens, "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["num_tokens"] == tokens
+    assert cli("graph", "--tokens", tokens).code == 0
+
+
+def test_info_of_a_preset(cli):
+    result = json.loads(cli("info", "--preset", "tiny", "--num-classes", "4", "--json").out)
+    for name in ("parameters", "flops_per_char", "flops_per_token", "flops_per_doc"):
+        assert result[name] > 0
+    wider = json.loads(cli("info", "--preset", "tiny", "--set", "model.channels=32", "--json").out)
+    assert wider["parameters"] > result["parameters"]
+    assert "FLOPs a token" in cli("info", "--preset", "tiny").out
+
+
+def test_info_of_a_folder(cli, tiny_folder):
+    result = json.loads(cli("info", tiny_folder, "--json").out)
+    assert result["labels"] == ["bad", "good"]
+    assert result["engine"] == "torch"
+    assert result["training"]["num_rows"] == 60
+    ran = cli("info", tiny_folder)
+    assert "bad, good" in ran.out
+    assert "60 rows of reviews" in ran.out
+
+
+def test_explain_names_the_tokens_of_the_text(cli, tiny_folder, tmp_path):
+    text = "we left: the film was hopeless\x1b[31m"
+    ran = cli("explain", tiny_folder, "--text", text, "--json", "--html", tmp_path / "page.html")
+    assert ran.code == 0
+    result = json.loads(ran.out)
+    assert result["label"] == textlattice.load(tiny_folder).predict([text])[0]
+    assert all(text[token["start"] : token["end"]] == token["text"] for token in result["tokens"])
+    assert "hopeless" in (tmp_path / "page.html").read_text()
+    ran = cli("explain", tiny_folder, "--text", text)
+    assert ran.code == 0
+    assert "hopeless" in ran.out
+    assert "\x1b" not in ran.out
+
+
+def test_explain_of_nothing(cli, tiny_folder):
+    assert cli("explain", tiny_folder, "--text", "").code == 0
+
+
+def test_export_calls_one_function(cli, monkeypatch):
+    calls = []
+    monkeypatch.setattr("textlattice.export.onnx.export_folder", lambda *paths: calls.append(paths))
+    ran = cli("export", "model", "-o", "other")
+    assert (ran.code, ran.out) == (0, "written to other\n")
+    assert json.loads(cli("export", "model", "-o", "other", "--json").out) == {"folder": "other"}
+    assert [[path.name for path in call] for call in calls] == [["model", "other"]] * 2
+
+
+def test_export_needs_a_folder(cli, tmp_path):
+    ran = cli("export", tmp_path / "nowhere", "-o", tmp_path / "other")
+    assert ran.code == 1
+    assert "expected a model folder, got nothing" in ran.err
+
+
+@dataclass
+class Row:
+    name: str = "ours"
+    accuracy: float = 0.9
+    macro_f1: float = 0.89
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    train_seconds: float = 1.5
+    predict_docs_per_second: float = 1000.0
+    parameters: int = 1234
+
+
+@dataclass
+class Comparison:
+    rows: list[Row]
+    advice: str = "Use ours."
+
+
+def test_compare_prints_rows_and_advice(cli, monkeypatch, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("text,label\na,b\nc,d\n")
+    asked = {}
+
+    def compare_table(table, config, *, test=None, seed=0, progress):
+        asked.update(rows=len(table.rows), config=config, test=test, seed=seed)
+        progress.note("halfway")
+        return Comparison(rows=[Row(), Row(name="TF-IDF", difference=-1.25, low=-2.0, high=0.5)])
+
+    monkeypatch.setattr("textlattice.baselines.compare.compare_table", compare_table, raising=False)
+    ran = cli("compare", table, "--preset", "tiny", "--seed", "4")
+    assert ran.code == 0
+    assert "-1.2 (-2.0 to +0.5)" in ran.out
+    assert ran.out.endswith("Use ours.\n")
+    assert ran.err == "halfway\n"
+    assert asked["seed"] == asked["config"].train.seed == 4
+    assert asked["test"] is None
+    result = json.loads(cli("compare", table, "--test", table, "--json").out)
+    assert result["rows"][1]["name"] == "TF-IDF"
+    assert len(asked["test"].rows) == 2
