@@ -58,9 +58,11 @@ def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
     ngrams = read_ngrams(documents, config.text, Progress())
     wide, deep = branches(trained, total, documents, ngrams)
     labels = trained.task.labels
-    models = {"ours": judge(predictor.task.probabilities(total), data.test.labels, labels)}
-    models["wide"] = judge(softmax(wide), data.test.labels, labels)
-    models["deep"] = None if deep is None else judge(softmax(deep), data.test.labels, labels)
+    models = {
+        "ours": judge(predictor.task.probabilities(total), data.test.labels, labels),
+        "wide": judge(softmax(wide), data.test.labels, labels),
+        "deep": None if deep is None else judge(softmax(deep), data.test.labels, labels),
+    }
     network = trained.record["network"]
     slices = trained.record["slices"]
     docs_per_step = slices["fit"] / -(-slices["fit"] // config.train.batch_size)

@@ -25,9 +25,15 @@ _PACKAGES = ("textlattice", "numpy", "scikit-learn", "torch")
 
 
 def entries(what: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """The entries of all files of one kind, oldest file first."""
-    paths = sorted(folder.glob(f"{what}_*.json"), key=lambda path: path.stem.rsplit("_", 1)[1])
-    return [entry for path in paths for entry in json.loads(path.read_text())["entries"]]
+    """The entries of all files of one kind, with their `machine`; of a key, the newest."""
+    newest: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob(f"{what}_*.json")):
+        record = json.loads(path.read_text())
+        for entry in record["entries"]:
+            name = json.dumps(entry["key"], sort_keys=True)
+            if name not in newest or newest[name]["finished"] < entry["finished"]:
+                newest[name] = {**entry, "machine": record["machine"]}
+    return sorted(newest.values(), key=lambda entry: entry["finished"])
 
 
 def find(what: str, key: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any] | None:
@@ -53,7 +59,7 @@ def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = 
 
 def pack(correct: np.ndarray) -> str:
     """Which rows were right, one bit a row, as base64."""
-    return base64.b64encode(np.packbits(correct)).decode()
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
 
 
 def unpack(text: str, num_rows: int) -> np.ndarray:

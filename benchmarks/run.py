@@ -1,10 +1,12 @@
 """Runs a benchmark and adds its figures to `results/`.
 
-For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`.
+For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`, or
+`python benchmarks/run.py speed`.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ import torch
 from accuracy import VARIANTS, run_linear, run_ours
 from datasets import SETS, read_dataset
 from records import RESULTS, add, find
+from speed import LENGTHS, run_attention, run_length
 from textlattice.baselines.linear import BASELINES
 from textlattice.config import PRESETS, preset
 from textlattice.errors import TextlatticeError
@@ -37,6 +40,12 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     accuracy.add_argument("--limit", type=int, help="rows of each part, for a trial")
     accuracy.set_defaults(run=run_accuracy)
+    speed = commands.add_parser("speed", help="time and memory by length; attention beside other ways")
+    speed.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS), metavar="TOKENS")
+    speed.add_argument("--repeats", type=int, default=5, help="the best counts")
+    speed.add_argument("--preset", default="base", choices=PRESETS)
+    speed.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    speed.set_defaults(run=run_speed)
     for command in commands.choices.values():
         command.add_argument("--force", action="store_true", help="run again what is there already")
         command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
@@ -62,8 +71,8 @@ def run_accuracy(options: argparse.Namespace) -> None:
             "variant": variant,
             "seed": options.seed,
             "fold": options.fold,
-            "preset": options.preset,
-            "settings": settings,
+            "preset": "base" if variant in BASELINES else options.preset,  # a baseline reads no settings
+            "settings": {} if variant in BASELINES else settings,
             "limit": options.limit,
         }
         if find("accuracy", key, options.results) and not options.force:
@@ -78,6 +87,28 @@ def run_accuracy(options: argparse.Namespace) -> None:
             f"{_words(key)}: {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
             flush=True,
         )
+
+
+def run_speed(options: argparse.Namespace) -> None:
+    """One entry by length, one for attention."""
+    common = {"preset": options.preset, "threads": options.threads, "repeats": options.repeats}
+    lengths = sorted(options.lengths)
+    works: dict[str, Callable[[], dict]] = {
+        "attention": lambda: run_attention(options.repeats, options.threads, options.preset),
+        "length": lambda: run_length(lengths, options.repeats, options.threads, options.preset),
+    }
+    for name, work in works.items():
+        key = {"benchmark": name, **common} | ({"lengths": lengths} if name == "length" else {})
+        if find("speed", key, options.results) and not options.force:
+            print(f"{_words(key)}: is there already", file=sys.stderr)
+            continue
+        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+        figures = work()
+        path = add("speed", key, figures, options.results)
+        shown = {
+            part: figures[part] for part in ("seconds", "ratio", "seconds_r2", "memory_r2") if part in figures
+        }
+        print(f"{_words(key)}: {shown}; {path.name}", flush=True)
 
 
 def _words(key: dict) -> str:

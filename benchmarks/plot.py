@@ -1,0 +1,372 @@
+"""Writes the tables of `README.md` and `docs/results.md` from `results/`; `--check` compares instead."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accuracy import VARIANTS
+from datasets import NUM_FOLDS
+from records import RESULTS, entries, unpack
+from textlattice.baselines.linear import BASELINES
+from textlattice.evaluation.significance import Interval
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+TITLES = {
+    "ag_news": "AG News",
+    "imdb": "IMDB",
+    "yelp_polarity_partial": "Yelp (partial)",
+    "amazon_polarity_partial": "Amazon (partial)",
+    "rt2k": "RT-2K, ten folds",
+    "docstrings": "docstrings",
+}
+NOTHING = "The measurements are being made; `make docs` writes this table from `benchmarks/results`."
+PAGE_HEAD = """# Results
+
+<!-- Written by benchmarks/plot.py from benchmarks/results; run `make docs`. -->
+"""
+NONE = "–"
+Entry = dict[str, Any]
+Correct = dict[int, np.ndarray]
+"""Share of the seeds that are right on each test row, by fold (0 where a set has no folds)."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes both files, or fails where one is not as it would be written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a table is out of date"
+    )
+    options = parser.parse_args(arguments)
+    short, page = tables(RESULTS)
+    readme = ROOT / "README.md"
+    wanted = {readme: filled(readme.read_text(), short), ROOT / "docs" / "results.md": page}
+    for path, text in wanted.items():
+        if options.check:
+            if not path.exists() or path.read_text() != text:
+                raise SystemExit(f"{path.name} differs from benchmarks/results; run: make docs")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+
+def filled(text: str, table: str) -> str:
+    """A page with the table between its two markers.
+
+    Raises:
+        SystemExit: A marker is missing.
+    """
+    if BEGIN not in text or END not in text:
+        raise SystemExit(
+            f"README.md: expected the markers {BEGIN} and {END}; put them where the table belongs."
+        )
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def tables(folder: Path) -> tuple[str, str]:
+    """What stands in the README, and the page with every run."""
+    runs = [entry for entry in entries("accuracy", folder) if entry["key"]["limit"] is None]
+    speeds = entries("speed", folder)
+    plain = [run for run in runs if run["key"]["preset"] == "base" and not run["key"]["settings"]]
+    rows = [row for name in TITLES if (row := main_row(name, plain)) is not None]
+    if not rows and not speeds:
+        return NOTHING, f"{PAGE_HEAD}\n{NOTHING}\n"
+    short = []
+    if rows:
+        short += [_table(MAIN_COLUMNS, rows), "", _legend(plain)]
+    for entry in speeds:
+        if entry["key"]["benchmark"] == "length":
+            short += ["", length_sentence(entry)]
+    short += ["", "Every run: [docs/results.md](docs/results.md)."]
+
+    parts = [PAGE_HEAD]
+    if rows:
+        parts += ["## Against the best linear model\n", _table(MAIN_COLUMNS, rows), "", _legend(plain), ""]
+    if runs:
+        parts += ["## Every run\n", _table(RUN_COLUMNS, run_rows(runs)), ""]
+        parts += ["Folds are averaged. Log loss and calibration error (ece) are those of the sum.", ""]
+    baselines = [run for run in plain if run["key"]["variant"] in BASELINES]
+    if baselines:
+        parts += ["## Baselines\n", _table(BASELINE_COLUMNS, baseline_rows(baselines)), ""]
+        parts += [
+            "C is chosen on our selection slice; accuracy in per cent, trained on all rows, on fit rows.",
+            "",
+        ]
+    if speeds:
+        parts += ["## Speed\n", *(_speed(entry) for entry in speeds)]
+    return "\n".join(short), "\n".join(parts).rstrip() + "\n"
+
+
+# The main table.
+
+MAIN_COLUMNS = (
+    "data",
+    "rows (train / test)",
+    "textlattice",
+    "best linear",
+    "difference",
+    "wide alone",
+    "deep alone",
+    "no graph",
+    "graph minus none",
+    "training",
+    "docs/s",
+    "parameters (stored / active)",
+    "MFLOPs a text",
+)
+
+
+def main_row(name: str, runs: list[Entry]) -> list[str] | None:
+    """Cells of one data set, or None where ours has not been run on it."""
+    of_set = [run for run in runs if run["key"]["set"] == name]
+    full = [run for run in of_set if run["key"]["variant"] == "full"]
+    if not full:
+        return None
+    ours = correctness(full, "ours")
+    bare = correctness([run for run in of_set if run["key"]["variant"] == "no_graph"], "ours")
+    linear = best_linear(of_set, ours)
+    title = TITLES[name]
+    if name == "rt2k" and len(ours) < NUM_FOLDS:
+        title += f" ({len(ours)} of {NUM_FOLDS})"
+    seeds = len({run["key"]["seed"] for run in full})
+    return [
+        title + (f", {seeds} seeds" if seeds > 1 else ""),
+        f"{full[0]['num_train']:,} / {sum(map(len, ours.values())):,}",
+        _percent(ours),
+        NONE if linear is None else f"{_percent(linear[1])} {linear[0]}",
+        NONE if linear is None else _interval(difference(ours, linear[1])),
+        _percent(correctness(full, "wide")),
+        _percent(correctness(full, "deep")),
+        _percent(bare),
+        _interval(difference(ours, bare)) if bare else NONE,
+        f"{_mean(full, 'train_seconds') / 60:.1f} min",
+        f"{_mean(full, 'predicted_docs_per_second'):,.0f}",
+        f"{_mean(full, 'parameters') / 1e6:.2f} M / {_mean(full, 'active_parameters') / 1e6:.2f} M",
+        f"{_mean(full, 'mean_flops') / 1e6:,.0f}",
+    ]
+
+
+def correctness(runs: Iterable[Entry], model: str) -> Correct:
+    """How often each test row is right, over the seeds; folds without the model are left out."""
+    by_fold: dict[int, list[np.ndarray]] = {}
+    for run in runs:
+        figures = run["models"].get(model)
+        if figures is not None:
+            bits = unpack(figures["correct"], run["num_test"])
+            by_fold.setdefault(run["key"]["fold"] or 0, []).append(bits)
+    return {fold: np.mean(parts, axis=0) for fold, parts in sorted(by_fold.items())}
+
+
+def best_linear(runs: list[Entry], ours: Correct) -> tuple[str, Correct] | None:
+    """The linear model and training rows that are right most often on the folds of ours."""
+    best: tuple[str, Correct] | None = None
+    for name in BASELINES:
+        of_name = [run for run in runs if run["key"]["variant"] == name]
+        for model, words in (("all_rows", name), ("fit_rows", f"{name} (fit rows)")):
+            correct = correctness(of_name, model)
+            if not set(ours) <= set(correct):
+                continue
+            correct = {fold: correct[fold] for fold in ours}
+            if best is None or _accuracy(correct) > _accuracy(best[1]):
+                best = words, correct
+    return best
+
+
+def difference(ours: Correct, other: Correct, *, num_samples: int = 10_000) -> Interval:
+    """Ours minus the other in points over their common folds, with its 95% paired bootstrap interval."""
+    folds = sorted(set(ours) & set(other))
+    gains = np.concatenate([ours[fold] - other[fold] for fold in folds])
+    # Rows of one gain are alike, so drawing rows with replacement is one multinomial draw over the gains.
+    values, counts = np.unique(np.round(gains, 9), return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(gains), counts / len(gains), size=num_samples)
+    low, high = np.quantile(100 * (drawn @ values) / len(gains), [0.025, 0.975])
+    return Interval(difference=float(100 * gains.mean()), low=float(low), high=float(high))
+
+
+# The page.
+
+RUN_COLUMNS = (
+    "data",
+    "variant",
+    "seed",
+    "settings",
+    "textlattice",
+    "wide alone",
+    "deep alone",
+    "macro F1",
+    "log loss",
+    "ece",
+    "training",
+    "docs/s trained",
+    "docs/s predicted",
+    "commit",
+)
+BASELINE_COLUMNS = (
+    "data",
+    "baseline",
+    "seed",
+    "C",
+    "accuracy",
+    "macro F1",
+    "parameters",
+    "choice",
+    "training",
+    "docs/s",
+)
+LENGTH_COLUMNS = ("documents x tokens", "seconds", "microseconds a token", "peak MiB")
+ATTENTION_COLUMNS = ("one attention layer", "forward, ms", "forward and backward, ms")
+
+
+def run_rows(runs: list[Entry]) -> list[list[str]]:
+    """A row for each variant, seed and settings of ours."""
+    return [
+        [
+            _title(group),
+            first["key"]["variant"],
+            str(first["key"]["seed"]),
+            _settings(first),
+            *(_percent(correctness(group, model)) for model in ("ours", "wide", "deep")),
+            *(_number(group, "ours", figure) for figure in ("macro_f1", "log_loss", "ece")),
+            f"{_mean(group, 'train_seconds') / 60:.1f} min",
+            f"{_mean(group, 'trained_docs_per_second'):,.0f}",
+            f"{_mean(group, 'predicted_docs_per_second'):,.0f}",
+            (first["commit"] or NONE)[:7],
+        ]
+        for group in _groups(run for run in runs if run["key"]["variant"] in VARIANTS)
+        for first in group[:1]
+    ]
+
+
+def baseline_rows(runs: list[Entry]) -> list[list[str]]:
+    """A row for each baseline and seed."""
+    return [
+        [
+            _title(group),
+            first["key"]["variant"],
+            str(first["key"]["seed"]),
+            ", ".join(f"{C:g}" for C in sorted({run["C"] for run in group})),
+            f"{_percent(correctness(group, 'all_rows'))}, {_percent(correctness(group, 'fit_rows'))}",
+            _number(group, "all_rows", "macro_f1"),
+            f"{_mean(group, 'parameters'):,.0f}",
+            f"{_mean(group, 'tune_seconds'):.1f} s",
+            f"{_mean(group, 'train_seconds'):.1f} s",
+            f"{_mean(group, 'predicted_docs_per_second'):,.0f}",
+        ]
+        for group in _groups(runs)
+        for first in group[:1]
+    ]
+
+
+def length_sentence(entry: Entry) -> str:
+    """What one long document costs beside many short ones."""
+    longest, short = entry["points"][-1], entry["short"]
+    threads = f"{longest['threads']} thread{'s' if longest['threads'] > 1 else ''}"
+    return (
+        f"One document of {longest['num_tokens']:,} tokens takes {entry['ratio']:.2f} times as long a token "
+        f"as the same text in documents of {short['num_tokens']:,}: {longest['seconds']:.1f} s, at most "
+        f"{longest['peak_mib'] / 1024:.1f} GiB of memory ({_machine(entry)}, {threads})."
+    )
+
+
+def _speed(entry: Entry) -> str:
+    where = f"{_machine(entry)}; preset {entry['key']['preset']}, best of {entry['key']['repeats']}"
+    if entry["key"]["benchmark"] == "length":
+        rows = [
+            [
+                f"{point['num_documents']:,} x {point['num_tokens']:,}",
+                f"{point['seconds']:.3f}",
+                f"{1e6 * point['seconds_per_token']:.1f}",
+                f"{point['peak_mib']:,.0f}",
+            ]
+            for point in [*entry["points"], entry["short"]]
+        ]
+        fit = f"R² of a straight line: time {entry['seconds_r2']}, memory {entry['memory_r2']}."
+        return f"By length ({where}):\n\n{_table(LENGTH_COLUMNS, rows)}\n\n{fit} {length_sentence(entry)}\n"
+    seconds = entry["seconds"]
+    rows = [
+        [name, *(f"{1e3 * times[part]:.1f}" for part in ("forward", "forward_backward"))]
+        for name, times in seconds.items()
+    ]
+    size = f"{entry['num_tokens']:,} tokens, degree {entry['degree']}, {entry['channels']} channels"
+    return f"Graph attention ({where}; {size}, threads {entry['threads']}):\n\n{_table(ATTENTION_COLUMNS, rows)}\n"
+
+
+# Cells.
+
+
+def _groups(runs: Iterable[Entry]) -> list[list[Entry]]:
+    """Runs that differ in the fold alone, in the order of the data sets."""
+    groups: dict[str, list[Entry]] = {}
+    for run in sorted(runs, key=_rank):
+        groups.setdefault(json.dumps({**run["key"], "fold": None}, sort_keys=True), []).append(run)
+    return list(groups.values())
+
+
+def _rank(run: Entry) -> tuple[Any, ...]:
+    key = run["key"]
+    variants = [*VARIANTS, *BASELINES]
+    place = list(TITLES).index(key["set"]), variants.index(key["variant"])
+    return (*place, _settings(run), key["seed"], key["fold"] or 0)
+
+
+def _title(group: list[Entry]) -> str:
+    title = TITLES[group[0]["key"]["set"]]
+    return title + (
+        f" ({len(group)} of {NUM_FOLDS})" if group[0]["key"]["set"] == "rt2k" and len(group) < 10 else ""
+    )
+
+
+def _settings(run: Entry) -> str:
+    words = [] if run["key"]["preset"] == "base" else [run["key"]["preset"]]
+    return " ".join([*words, *(f"{name}={value}" for name, value in run["key"]["settings"].items())]) or NONE
+
+
+def _legend(runs: list[Entry]) -> str:
+    machines = ", ".join(sorted({_machine(run) for run in runs}))
+    threads = ", ".join(str(count) for count in sorted({run["threads"] for run in runs}))
+    return (
+        "Accuracy in per cent of the test rows; differences in points, with the 95 % interval of a paired "
+        "bootstrap over test rows. *Wide alone* and *deep alone* are the two branches of the same run. "
+        f"{machines}; threads: {threads}."
+    )
+
+
+def _machine(entry: Entry) -> str:
+    return f"{entry['machine']['cpu']}, {entry['machine']['cores']} cores"
+
+
+def _accuracy(correct: Correct) -> float:
+    return float(np.concatenate(list(correct.values())).mean())
+
+
+def _percent(correct: Correct) -> str:
+    return f"{100 * _accuracy(correct):.2f}" if correct else NONE
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.difference:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
+
+
+def _mean(runs: list[Entry], figure: str) -> float:
+    return float(np.mean([run[figure] for run in runs]))
+
+
+def _number(runs: list[Entry], model: str, figure: str) -> str:
+    values = [run["models"][model][figure] for run in runs if run["models"].get(model)]
+    values = [value for value in values if value is not None]
+    return f"{np.mean(values):.4f}" if values else NONE
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    line: Callable[[Iterable[str]], str] = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+    columns = list(columns)
+    return "\n".join([line(columns), "|" + "---|" * len(columns), *map(line, rows)])
+
+
+if __name__ == "__main__":
+    main()

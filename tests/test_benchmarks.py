@@ -1,0 +1,324 @@
+import json
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from textlattice.baselines.compare import predictor_of
+from textlattice.baselines.linear import BASELINES
+from textlattice.config import preset
+from textlattice.text.document import read_document
+from textlattice.training.fit import fit
+from textlattice.training.network import network_logits
+from textlattice.training.progress import Progress
+from textlattice.training.wide import read_ngrams
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
+accuracy, datasets, plot, records, run, speed = (
+    import_module(name) for name in ("accuracy", "datasets", "plot", "records", "run", "speed")
+)
+sys.path.pop(0)
+
+WORDS = {"good": ["fine", "great", "lovely"], "bad": ["awful", "poor", "dull"]}
+KEY = {
+    "set": "imdb",
+    "variant": "full",
+    "seed": 0,
+    "fold": None,
+    "preset": "base",
+    "settings": {},
+    "limit": None,
+}
+
+
+def rows(num_rows, seed):
+    generator = np.random.default_rng(seed)
+    labels = [str(label) for label in generator.choice(list(WORDS), num_rows)]
+    filler = ["the", "film", "was", "seen", "by", "us"]
+    return [
+        " ".join([*generator.choice(filler, 4), generator.choice(WORDS[label])]) for label in labels
+    ], labels
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for name, part, num_rows, seed in [
+        ("imdb", "train", 60, 0), ("imdb", "test", 20, 1), ("rt2k", "train", 18, 2), ("rt2k", "test", 2, 3),
+    ]:  # fmt: skip
+        texts, labels = rows(num_rows, seed)
+        columns = {"text": texts, "label_name": labels, "label": [int(label == "good") for label in labels]}
+        if name == "rt2k":
+            columns["fold"] = [row % 10 for row in range(num_rows)]
+        (folder / name).mkdir(exist_ok=True)
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / name / f"{part}.parquet")
+    return str(folder)
+
+
+# Data sets.
+
+
+def test_a_fold_is_tested_on_and_the_others_trained_on(data):
+    sizes = [
+        (len(part.train.texts), len(part.test.texts))
+        for part in (datasets.read_dataset("rt2k", data, fold=fold) for fold in (0, 9))
+    ]
+    assert sizes == [(17, 3), (19, 1)]
+
+
+def test_a_limit_takes_the_same_rows_every_time(data, monkeypatch):
+    monkeypatch.setenv("TEXTLATTICE_DATA", data)
+    first, second = (datasets.read_dataset("imdb", None, limit=7) for _ in range(2))
+    assert first == second
+    assert (len(first.train.texts), len(first.test.labels)) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"name": "mnist"}, "unknown data set 'mnist'"),
+        ({"name": "imdb"}, "where are the data sets"),
+        ({"name": "imdb", "folder": "nowhere"}, "nowhere.*train.parquet is missing"),
+        ({"name": "imdb", "fold": 1}, "--fold is for rt2k alone"),
+        ({"name": "rt2k"}, "rt2k needs it"),
+        ({"name": "rt2k", "fold": 10}, "must lie in 0..9, got 10"),
+    ],
+)
+def test_data_set_errors(arguments, expected, monkeypatch):
+    monkeypatch.delenv("TEXTLATTICE_DATA", raising=False)
+    with pytest.raises(SystemExit, match=expected):
+        datasets.read_dataset(**({"folder": None} | arguments))
+
+
+# Records.
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 8, 21])
+def test_packed_rows_come_back(num_rows):
+    correct = np.random.default_rng(0).random(num_rows) < 0.5
+    np.testing.assert_array_equal(records.unpack(records.pack(correct), num_rows), correct)
+
+
+def test_an_entry_is_added_found_and_replaced(tmp_path):
+    assert records.entries("accuracy", tmp_path) == []
+    assert records.find("accuracy", KEY, tmp_path) is None
+    for seed, value in [(0, 1), (1, 2), (0, 3)]:
+        path = records.add("accuracy", KEY | {"seed": seed}, {"value": value}, tmp_path)
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    assert records.find("accuracy", KEY, tmp_path)["value"] == 3
+    found = records.entries("accuracy", tmp_path)
+    assert sorted(entry["value"] for entry in found) == [2, 3]
+    assert found[0]["machine"]["cores"] >= 1
+    assert set(found[0]["versions"]) >= {"python", "torch", "textlattice"}
+
+
+def test_of_two_machines_the_newest_run_counts(tmp_path):
+    for name, finished in [("a", "2024-01-02"), ("b", "2024-01-01")]:
+        entry = {"key": KEY, "finished": finished, "value": name}
+        record = {"what": "accuracy", "machine": {}, "entries": [entry]}
+        (tmp_path / f"accuracy_{name}_2024-01-01.json").write_text(json.dumps(record))
+    assert [entry["value"] for entry in records.entries("accuracy", tmp_path)] == ["a"]
+
+
+# Runs.
+
+
+def test_accuracy_from_the_command_line(data, tmp_path, capsys):
+    words = ["accuracy", "--set", "imdb", "--data", data, "--results", str(tmp_path), "--preset", "tiny"]
+    run.main([*words, "--variant", "full", "--settings", "train.epochs=1"])
+    run.main([*words, "--variant", "linear"])
+    (full,) = (entry for entry in records.entries("accuracy", tmp_path) if entry["key"]["variant"] == "full")
+    assert full["config"]["train"]["epochs"] == 1
+    assert full["parameters"] > full["active_parameters"] > full["dense_parameters"] > 0
+    assert full["predicted_docs_per_second"] > 0
+    assert full["mean_flops"] > 0
+    for figures in full["models"].values():
+        if figures is not None:
+            assert records.unpack(figures["correct"], 20).mean() == figures["accuracy"]
+    for name in BASELINES:
+        (entry,) = (e for e in records.entries("accuracy", tmp_path) if e["key"]["variant"] == name)
+        assert set(entry["models"]) == {"all_rows", "fit_rows"}
+        assert entry["slices"] == {"fit": 48, "selection": 12, "more": 0}
+        assert (entry["models"]["all_rows"]["log_loss"] is None) == (name == "tfidf_svm")
+    capsys.readouterr()
+    run.main([*words, "--variant", "full", "--settings", "train.epochs=1"])
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_setting_that_is_none_is_refused_in_words(data, tmp_path):
+    words = ["accuracy", "--set", "imdb", "--variant", "full", "--data", data, "--results", str(tmp_path)]
+    with pytest.raises(SystemExit, match=r"unknown setting model.width"):
+        run.main([*words, "--settings", "model.width=3"])
+
+
+def test_branches_add_up_to_the_sum():
+    texts, labels = rows(60, 0)
+    trained = fit(texts, labels, preset("tiny").with_settings({"train.epochs": 1}))
+    trained.record["sum"]["b"] = 1.0
+    new = [*rows(9, 1)[0], ""]
+    documents = [read_document(text, trained.config.text) for text in new]
+    total = predictor_of(trained).logits(new)
+    ngrams = read_ngrams(documents, trained.config.text, Progress())
+    wide, deep = accuracy.branches(trained, total, documents, ngrams)
+    alone = network_logits(trained.model, trained.collator, documents[:-1])
+    np.testing.assert_allclose(deep[:-1], alone, atol=1e-5)
+    np.testing.assert_allclose(wide[:-1] + alone, total[:-1], atol=1e-5)
+    np.testing.assert_array_equal(wide[-1], total[-1])
+    trained.record["sum"]["b"] = 0.0
+    assert accuracy.branches(trained, total, documents, ngrams)[1] is None
+
+
+def test_length_figures(monkeypatch):
+    monkeypatch.setattr(speed, "SHORT", 10)
+    monkeypatch.setattr(speed, "_child", lambda arguments: speed.measure(**arguments))
+    figures = speed.run_length([10, 20, 40], 1, 0, "tiny")
+    assert [point["num_tokens"] for point in figures["points"]] == [10, 20, 40]
+    assert figures["short"]["num_documents"] == 4
+    assert figures["ratio"] > 0
+    assert all(point["peak_mib"] >= point["peak_mib_before"] > 0 for point in figures["points"])
+
+
+def test_attention_figures():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyG's own
+        figures = speed.run_attention(1, 0, "tiny")
+    assert set(figures["seconds"]) == {"closed_form", "autograd", "pyg_gatv2conv"}
+    assert all(value > 0 for times in figures["seconds"].values() for value in times.values())
+
+
+@pytest.mark.parametrize(("y", "expected"), [([1, 2, 3], 1.0), ([1, 0, 1], 0.0)])
+def test_r2_of_a_line(y, expected):
+    assert speed._r2([1, 2, 3], y) == pytest.approx(expected)
+    assert speed._r2([1, 2], [1, 2]) is None
+
+
+# Tables.
+
+
+def entry(variant, bits, *, seed=0, fold=None, name="imdb", **models):
+    correct = {model: np.array(part, bool) for model, part in (bits | models).items()}
+    figures = {
+        model: {
+            "accuracy": part.mean(),
+            "macro_f1": 0.5,
+            "log_loss": 0.3,
+            "ece": None,
+            "correct": records.pack(part),
+        }
+        for model, part in correct.items()
+    }
+    speeds = ["trained_docs_per_second", "predicted_docs_per_second"]
+    names = ["train_seconds", "tune_seconds", *speeds, "parameters", "active_parameters", "mean_flops"]
+    return {
+        "key": KEY | {"set": name, "variant": variant, "seed": seed, "fold": fold},
+        "finished": "2024-01-01",
+        "machine": {"cpu": "A Processor", "cores": 2},
+        "commit": "0123456789",
+        "threads": 1,
+        "num_train": 100,
+        "num_test": len(next(iter(correct.values()))),
+        "C": 0.3,
+        "models": figures,
+        **dict.fromkeys(names, 1e6),
+    }
+
+
+def test_seeds_are_averaged_row_by_row_and_folds_pooled():
+    runs = [
+        entry("full", {"ours": [1, 1, 0]}, seed=0, fold=0, name="rt2k"),
+        entry("full", {"ours": [1, 0, 0]}, seed=1, fold=0, name="rt2k"),
+        entry("full", {"ours": [1]}, seed=0, fold=4, name="rt2k"),
+    ]
+    correct = plot.correctness(runs, "ours")
+    np.testing.assert_array_equal(correct[0], [1, 0.5, 0])
+    np.testing.assert_array_equal(correct[4], [1])
+    assert plot.correctness(runs, "deep") == {}
+    interval = plot.difference(correct, {0: np.array([0.0, 0.5, 0.5])})
+    assert interval.difference == pytest.approx(100 / 6)
+    assert interval.low == pytest.approx(-50)
+    assert interval.high == pytest.approx(100)
+
+
+def test_the_best_linear_row_is_the_better_training_of_the_better_baseline():
+    ours = {0: np.array([1.0, 1, 1, 0])}
+    runs = [
+        entry("tfidf_lr", {"all_rows": [1, 0, 0, 0], "fit_rows": [1, 1, 1, 0]}),
+        entry("nb_ngrams", {"all_rows": [1, 1, 0, 0], "fit_rows": [1, 0, 0, 0]}),
+    ]
+    name, correct = plot.best_linear(runs, ours)
+    assert name == "tfidf_lr (fit rows)"
+    np.testing.assert_array_equal(correct[0], [1, 1, 1, 0])
+    assert plot.best_linear(runs, {0: ours[0], 3: ours[0]}) is None  # fold 3 was never run
+
+
+def test_cells_of_a_data_set():
+    runs = [
+        entry("full", {"ours": [1, 1, 1, 0], "wide": [1, 1, 0, 0], "deep": [0, 0, 0, 0]}),
+        entry("no_graph", {"ours": [1, 1, 0, 0]}),
+        entry("tfidf_lr", {"all_rows": [1, 1, 1, 0], "fit_rows": [1, 0, 0, 0]}),
+    ]
+    row = dict(zip(plot.MAIN_COLUMNS, plot.main_row("imdb", runs), strict=True))
+    assert row["data"] == "IMDB"
+    assert row["rows (train / test)"] == "100 / 4"
+    assert row["textlattice"] == "75.00"
+    assert row["best linear"] == "75.00 tfidf_lr"
+    assert row["difference"] == "+0.00 (+0.00 to +0.00)"
+    assert (row["wide alone"], row["deep alone"], row["no graph"]) == ("50.00", "0.00", "50.00")
+    assert row["graph minus none"] == "+25.00 (+0.00 to +75.00)"
+    assert plot.main_row("ag_news", runs) is None
+    alone = dict(zip(plot.MAIN_COLUMNS, plot.main_row("imdb", runs[:1]), strict=True))
+    assert alone["best linear"] == alone["no graph"] == alone["difference"] == "–"
+
+
+def test_pages_from_files(tmp_path):
+    assert plot.tables(tmp_path)[0] == plot.NOTHING
+    runs = [
+        entry("full", {"ours": [1, 0], "wide": [1, 1]}),
+        entry("tfidf_lr", {"all_rows": [1, 1], "fit_rows": [1, 0]}),
+    ]
+    trial = entry("full", {"ours": [0, 0]}, seed=9)
+    trial["key"]["limit"] = 2
+    record = {"machine": runs[0]["machine"], "entries": [*runs, trial]}
+    (tmp_path / "accuracy_x_2024-01-01.json").write_text(json.dumps(record))
+    point = {"num_documents": 1, "num_tokens": 2000, "seconds": 2.0, "seconds_per_token": 1e-3}
+    point |= {"peak_mib": 2048.0, "threads": 1}
+    length = {
+        "key": {"benchmark": "length", "preset": "base", "repeats": 5}, "finished": "x", "points": [point],
+        "short": point | {"num_tokens": 1000}, "ratio": 1.05, "seconds_r2": 0.999, "memory_r2": None,
+    }  # fmt: skip
+    record = {"machine": runs[0]["machine"], "entries": [length]}
+    (tmp_path / "speed_x_2024-01-01.json").write_text(json.dumps(record))
+    short, page = plot.tables(tmp_path)
+    assert (
+        "| IMDB | 100 / 2 | 50.00 | 100.00 tfidf_lr | -50.00 (-100.00 to +0.00) | 100.00 | – | – |" in short
+    )
+    assert "One document of 2,000 tokens takes 1.05 times as long a token" in short
+    assert "2.0 GiB of memory (A Processor, 2 cores, 1 thread)" in short
+    assert "| IMDB | full | 0 |" in page
+    assert "| IMDB | tfidf_lr | 0 | 0.3 | 100.00, 50.00 |" in page
+    assert "| 9 |" not in page  # a trial is in no table
+
+
+def test_the_table_goes_between_the_markers():
+    page = "# Top\n<!-- results -->\nold\n<!-- /results -->\nend\n"
+    once = plot.filled(page, "new")
+    assert once == "# Top\n<!-- results -->\nnew\n<!-- /results -->\nend\n"
+    assert plot.filled(once, "new") == once
+    with pytest.raises(SystemExit, match="expected the markers"):
+        plot.filled("# Top\n", "new")
+
+
+def test_check_fails_where_a_page_is_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(plot, "ROOT", tmp_path)
+    monkeypatch.setattr(plot, "RESULTS", tmp_path / "results")
+    (tmp_path / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    with pytest.raises(SystemExit, match="differs from benchmarks/results; run: make docs"):
+        plot.main(["--check"])
+    plot.main([])
+    plot.main(["--check"])
+    assert plot.NOTHING in (tmp_path / "docs" / "results.md").read_text()
