@@ -12,7 +12,7 @@ class Progress:
     def begin(self, stage: str, total: int | None = None) -> None:
         """A stage starts; `total` is its length in steps, if known."""
 
-    def advance(self, steps: int = 1, **figures: float) -> None:
+    def advance(self, steps: int = 1, **figures: int | float) -> None:
         """The stage moved on; `figures` are its newest numbers, e.g. the loss."""
 
     def end(self) -> None:
