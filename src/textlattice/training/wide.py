@@ -174,6 +174,8 @@ def _regression(
     ratio = log_count_ratio(matrix, positive, weights)
     scaled = matrix.copy()
     scaled.data = ratio.astype(np.float32)[scaled.indices]
-    regression = LogisticRegression(C=penalty, solver="liblinear", dual=True, max_iter=200, tol=1e-3)
+    regression = LogisticRegression(
+        C=penalty, solver="liblinear", dual=True, max_iter=200, tol=1e-3, random_state=0
+    )
     regression.fit(scaled, positive, sample_weight=weights)
     return (regression.coef_[0] * ratio).astype(np.float32), float(regression.intercept_[0])
