@@ -4,7 +4,14 @@ set -eu
 MINUTES=${MINUTES:-4}
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-run() { printf '$ textlattice'; printf ' %s' "$@"; printf '\n'; textlattice "$@"; }
+run() { # shows a command, then runs it
+    printf '$ textlattice'
+    for word in "$@"; do
+        case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    textlattice "$@"
+}
 
 mkdir -p demo
 
@@ -16,16 +23,17 @@ say "2. Evaluate on docstrings of source files that training has not seen."
 run evaluate demo/model builtin:docstrings:test
 
 say "3. Predict the package of three texts."
-cat > demo/texts.jsonl <<'TEXTS'
-{"text": "Return the sparse matrix in compressed row format, sorted by column index."}
-{"text": "Computes the gradient of the loss with respect to each tensor of parameters."}
-{"text": "Open the socket, wait for a connection and hand it to a new thread."}
+cat > demo/texts.csv <<'TEXTS'
+text
+"Return the sparse matrix in compressed row format, sorted by column index."
+"Computes the gradient of the loss with respect to each tensor of parameters."
+"Open the socket, wait for a connection and hand it to a new thread."
 TEXTS
-run predict demo/model demo/texts.jsonl -o demo/answers.jsonl
-cat demo/answers.jsonl
+run predict demo/model demo/texts.csv -o demo/answers.csv
+cat demo/answers.csv
 
 say "4. Explain one answer: which words speak for it? Each word is taken out in turn."
 run explain demo/model --text "Computes the gradient of the loss with respect to each tensor of parameters." \
     --html demo/explanation.html
 
-say "Done. The model is demo/model, the answers demo/answers.jsonl, the explanation demo/explanation.html."
+say "Done. The model is demo/model, the answers demo/answers.csv, the explanation demo/explanation.html."
