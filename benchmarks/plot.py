@@ -293,7 +293,8 @@ def _speed(entry: Entry) -> str:
         for name, times in seconds.items()
     ]
     size = f"{entry['num_tokens']:,} tokens, degree {entry['degree']}, {entry['channels']} channels"
-    return f"Graph attention ({where}; {size}, threads {entry['threads']}):\n\n{_table(ATTENTION_COLUMNS, rows)}\n"
+    table = _table(ATTENTION_COLUMNS, rows)
+    return f"Graph attention ({where}; {size}, threads {entry['threads']}):\n\n{table}\n"
 
 
 # Cells.
