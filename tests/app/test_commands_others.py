@@ -61,6 +61,9 @@ def test_explain_names_the_tokens_of_the_text(cli, tiny_folder, tmp_path):
     result = json.loads(ran.out)
     assert result["label"] == textlattice.load(tiny_folder).predict([text])[0]
     assert all(text[token["start"] : token["end"]] == token["text"] for token in result["tokens"])
+    assert {edge["kind"] for edge in result["kept_edges"]} <= {"self", "all", "lattice", "random"}
+    words = {token["text"] for token in result["tokens"]}
+    assert all(edge["neighbour_text"] in words for edge in result["kept_edges"])
     assert "hopeless" in (tmp_path / "page.html").read_text()
     ran = cli("explain", tiny_folder, "--text", text)
     assert ran.code == 0
@@ -69,7 +72,10 @@ def test_explain_names_the_tokens_of_the_text(cli, tiny_folder, tmp_path):
 
 
 def test_explain_of_nothing(cli, tiny_folder):
-    assert cli("explain", tiny_folder, "--text", "").code == 0
+    ran = cli("explain", tiny_folder, "--text", " \u200b")
+    assert ran.code == 0
+    assert "Nothing is left of the text" in ran.out
+    assert json.loads(cli("explain", tiny_folder, "--text", "", "--json").out)["kept_edges"] == []
 
 
 def test_export_calls_one_function(cli, monkeypatch):

@@ -1,5 +1,6 @@
-"""`textlattice explain`: which tokens of a text spoke for its label."""
+"""`textlattice explain`: which tokens of a text speak for its label."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,13 @@ from textlattice.app.answer_files import replacing
 from textlattice.app.commands.options import Folder, Json
 from textlattice.app.loading import load
 from textlattice.app.terminal import console, percent, print_json, print_table, printable, say, warn
+from textlattice.explain import occlusion
+from textlattice.explain.occlusion import Explanation
+from textlattice.runtime.predictor import Predictor
+from textlattice.text.document import read_document
 
 SHOWN_TOKENS = 20
+SHOWN_EDGES = 10
 
 
 def explain(
@@ -24,31 +30,30 @@ def explain(
         ),
     ] = None,
     max_passes: Annotated[
-        int | None,
+        int,
         typer.Option(
             "--max-passes",
             metavar="N",
             min=1,
-            help="Readings of the text at most; fewer are coarser.",
-            show_default=False,
+            help="Pieces that are left out in turn, at most; in a longer text a piece is several tokens.",
         ),
-    ] = None,
+    ] = 512,
     json: Json = False,
 ) -> None:
     """Show how much each token speaks for the label.
 
-    The text is read again without each token; what the label loses by that is the weight of the token.
+    The text is read again without each token in turn. A token weighs what the label loses by that, in
+    log-odds: above zero it speaks for the label, below zero against it. With a trained folder, the random
+    long-range links that the model chose to hear twice are shown too.
 
     \b
     Examples:
       textlattice explain model --text "Opens a file and returns a stream."
       textlattice explain model --text "$(cat letter.txt)" --html letter.html
     """
-    from textlattice.explain import occlusion
-
     predictor = load(folder)
-    limits = {} if max_passes is None else {"max_passes": max_passes}
-    explanation = occlusion.explain(predictor, text, **limits)
+    explanation = occlusion.explain(predictor, text, max_passes=max_passes)
+    edges = kept_edges(predictor, text)
     if html is not None:
         from textlattice.app.report import explanation_html
 
@@ -56,25 +61,65 @@ def explain(
             aside.write_text(explanation_html(explanation), encoding="utf-8", errors="backslashreplace")
         warn(f"written to {html}")
     if json:
-        print_json(explanation)
+        print_json({**dataclasses.asdict(explanation), "kept_edges": edges})
     else:
         _print_explanation(explanation)
+        _print_edges(edges or [])
 
 
-def _print_explanation(explanation: Any) -> None:
+def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
+    """The edges that the network keeps for its second block, with the words at both ends; None from ONNX."""
+    model = getattr(predictor.engine, "model", None)
+    if model is None:
+        return None
+    from textlattice.explain import edges
+
+    document = read_document(text, predictor.config.text)
+    words = document.forms()
+    return [
+        {**dataclasses.asdict(edge), "token_text": words[edge.token], "neighbour_text": words[edge.neighbour]}
+        for edge in edges.kept_edges(model, predictor.collator, document)
+    ]
+
+
+def _print_explanation(explanation: Explanation) -> None:
     say(f"{explanation.label} ({percent(explanation.probability)})")
+    if explanation.status == "empty":
+        say("Nothing is left of the text after normalising; the answer is the most frequent training label.")
+        return
     say("")
     console().print(_coloured(explanation), soft_wrap=True)
+    say("")
     strongest = sorted(explanation.tokens, key=lambda token: -abs(token.weight))[:SHOWN_TOKENS]
-    if strongest:
-        say("")
+    print_table(
+        ["token", "weight", "from", "to"],
+        [(token.text, f"{token.weight:+.3f}", token.start, token.end) for token in strongest],
+    )
+    if explanation.spellings:
         print_table(
-            ["token", "weight", "from", "to"],
-            [(token.text, f"{token.weight:+.4f}", token.start, token.end) for token in strongest],
+            ["token", "weight of each character"],
+            [
+                (
+                    spelling.token.text,
+                    "  ".join(f"{part.text} {part.weight:+.2f}" for part in spelling.characters),
+                )
+                for spelling in explanation.spellings
+            ],
+            num_left=2,
         )
 
 
-def _coloured(explanation: Any) -> Text:
+def _print_edges(edges: list[dict[str, Any]]) -> None:
+    random = sorted((edge for edge in edges if edge["kind"] == "random"), key=lambda edge: -edge["openness"])
+    if random:
+        print_table(
+            ["kept random link: token", "hears", "openness"],
+            [(e["token_text"], e["neighbour_text"], f"{e['openness']:.2f}") for e in random[:SHOWN_EDGES]],
+            num_left=2,
+        )
+
+
+def _coloured(explanation: Explanation) -> Text:
     """The text, tokens for the label in green and against it in red, the strongest in bold."""
     strongest = max((abs(token.weight) for token in explanation.tokens), default=0.0)
     line, end = Text(), 0
@@ -82,9 +127,6 @@ def _coloured(explanation: Any) -> Text:
         strength = abs(token.weight) / strongest if strongest else 0.0
         style = "" if strength < 0.05 else ("green" if token.weight > 0 else "red")
         line.append(printable(explanation.text[end : token.start]))
-        line.append(
-            printable(explanation.text[token.start : token.end]), f"bold {style}" if strength > 0.5 else style
-        )
+        line.append(printable(token.text), f"bold {style}" if strength > 0.5 else style)
         end = token.end
-    line.append(printable(explanation.text[end:]))
-    return line
+    return line.append(printable(explanation.text[end:]))
