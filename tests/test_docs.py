@@ -1,3 +1,5 @@
+import ast
+import itertools
 import os
 import re
 import shlex
@@ -96,6 +98,52 @@ def test_files_named_in_the_architecture_exist():
 
 def _exists(name: str) -> bool:
     return (ROOT / name).exists() or (ROOT / "src" / "textlattice" / name).exists()
+
+
+def arrows() -> dict[str, set[str]]:
+    """What each part may import, as the architecture draws it; what is below a part's own parts included."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    may: dict[str, set[str]] = {}
+    for line in re.search(r"^```\n(errors, config.*?)^```$", text, re.DOTALL | re.MULTILINE)[1].splitlines():
+        parts = [re.split(r" \| |, ", part) for part in line.split(" <- ")]
+        for below, above in itertools.pairwise(parts):
+            for name in above:
+                may.setdefault(name, set()).update(below)
+    for _ in may:
+        may = {name: below.union(*(may.get(part, set()) for part in below)) for name, below in may.items()}
+    return may | {"config": {"errors"}, "task": {"errors"}}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of this package that a file names in its imports, wherever they stand."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
+    return {name for name in names if name.startswith("textlattice.")}
+
+
+def test_imports_follow_the_arrows_of_the_architecture():
+    package = ROOT / "src" / "textlattice"
+    may = arrows()
+    assert "text" in may["app"]
+    assert "graph" not in may["text"]
+    wrong = []
+    for path in package.rglob("*.py"):
+        inside = path.relative_to(package)
+        if inside.name == "__init__.py":
+            continue
+        own = _part(["textlattice", *inside.with_suffix("").parts])
+        used = {_part(name.split(".")) for name in imported(path)}
+        wrong += [
+            f"{inside} imports {part}" for part in sorted(used - {own, "__version__"} - may.get(own, set()))
+        ]
+    assert not wrong
+
+
+def _part(module: list[str]) -> str:
+    """Where a module stands in the drawing."""
+    return "/".join(module[1:3]) if module[1] == "explain" else module[1]
 
 
 def test_tree_in_the_readme_names_every_package():
