@@ -124,6 +124,10 @@ def fit(
         documents = _read(texts, config, progress)
         fitting = _Fitting(config, names, progress)
         corpus, rows = fitting.corpus(documents, labels, sample_weight)
+        if len(rows) < NUM_FOLDS:
+            raise DataError(
+                f"training needs at least {NUM_FOLDS} texts with a token, got {len(rows)}; check the text column."
+            )
         held_out = None
         if validation is not None:
             held_out, _ = fitting.corpus(_read(validation[0], config, progress), validation[1], None)
@@ -156,11 +160,12 @@ def _check(
             f"training needs one label (and weight) a text, got {len(texts)} texts, {len(labels)} labels "
             f"and {weights} weights."
         )
-    names, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
+    found_names, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
+    names = tuple(found_names.tolist())
     if len(names) < 2:
         found = f"only {names[0]!r} in {len(texts)} rows" if len(names) else "no rows"
         raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
-    return tuple(names.tolist()), counts.astype(np.float64)
+    return names, counts.astype(np.float64)
 
 
 def _read(texts: Sequence[str], config: Config, progress: Progress) -> list[Document]:
@@ -208,7 +213,7 @@ class _Fitting:
     ) -> tuple[CnnGnnClassifier, Collator, float, dict[str, Any]]:
         """Selection and calibration on held-out slices."""
         labels = [self.names[target] for target in corpus.targets]
-        size = slice_sizes(len(labels))
+        size = min(slice_sizes(len(labels)), max(1, len(labels) // 5))  # small with validation: a fifth
         sizes = [size] if held_out is not None else [size, size]
         slices = stratified_slices(labels, sizes, seed=self.config.train.seed, groups=groups)
         fit_rows, calibration = corpus.take(slices[-1]), corpus.take(slices[-2])
