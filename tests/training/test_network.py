@@ -1,0 +1,271 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from textlattice.batch.collate import Collator
+from textlattice.config import preset
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.text.document import read_document
+from textlattice.text.vocabulary import Vocabulary, known_words
+from textlattice.training import network
+from textlattice.training.network import Budget, network_logits, train_network
+from textlattice.training.progress import Progress
+
+TINY = preset("tiny")
+WORDS = ["hill", "river", "stone", "cloud", "fire", "snow", "wind", "leaf", "road", "bread", "glass", "rope"]
+
+
+def forty_texts():
+    draw = np.random.default_rng(0)
+    return [" ".join(draw.choice(WORDS, 9)) for _ in range(40)], draw.integers(0, 2, 40)
+
+
+TEXTS, TARGETS = forty_texts()
+DOCUMENTS = [read_document(text, TINY.text) for text in TEXTS]
+
+
+@pytest.fixture
+def collator():
+    words = known_words((document.forms() for document in DOCUMENTS), TINY.text)
+    empty = Vocabulary(words=words, ngrams=np.empty(0, np.uint64))
+    return Collator(text=TINY.text, graph=TINY.graph, vocabulary=empty)
+
+
+@pytest.fixture
+def model(collator):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return CnnGnnClassifier(TINY, num_outputs=2, num_words=len(collator.vocabulary.words), num_ngrams=0)
+
+
+def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch, loss: True, **changes):
+    options = {
+        name: changes.pop(name)
+        for name in ("stop_epoch", "budget_shares", "held_out_share", "progress")
+        if name in changes
+    }
+    options.setdefault("progress", Progress())
+    return train_network(
+        model,
+        collator,
+        DOCUMENTS,
+        TARGETS,
+        torch.ones(40),
+        dataclasses.replace(TINY.train, **changes),
+        total_steps=total_steps,
+        budget=budget or Budget(None),
+        on_epoch=on_epoch,
+        **options,
+    )
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_forty_texts_are_learned_by_heart(model, collator):
+    record = train(model, collator, total_steps=240, learning_rate=1e-2)
+    assert record.steps == 240
+    assert np.mean(record.step_losses[-10:]) < 0.1
+    model.eval()
+    found = network_logits(model, collator, DOCUMENTS)
+    assert (found.argmax(1) == TARGETS).all()
+
+
+def test_one_seed_gives_the_same_bits(model, collator):
+    start, results = weights(model), []
+    for global_seed, seed in ((1, 0), (2, 0), (2, 1)):
+        torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        model.load_state_dict(start)
+        train(model, collator, seed=seed)
+        results.append(weights(model))
+        assert torch.equal(before, torch.get_rng_state())  # the global generator is left alone
+    assert all(torch.equal(results[0][name], results[1][name]) for name in start)
+    assert not all(torch.equal(results[0][name], results[2][name]) for name in start)
+
+
+def test_selection_sees_the_average_in_evaluation_mode(model, collator):
+    seen = []
+
+    def on_epoch(epoch, loss):
+        seen.append((epoch, loss, model.training, model.head.output.weight.clone()))
+        return True
+
+    record = train(model, collator, total_steps=5, on_epoch=on_epoch)  # three batches an epoch
+    assert [epoch for epoch, *_ in seen] == [1, 2]
+    assert seen[0][1] == pytest.approx(np.mean(record.step_losses[:3]))
+    assert seen[1][1] == pytest.approx(np.mean(record.step_losses[3:]))
+    assert not any(training for _, _, training, _ in seen)
+    assert model.training
+    assert not torch.equal(seen[-1][3], model.head.output.weight)  # training goes on from its own weights
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"on_epoch": lambda epoch, loss: epoch < 2}, 6),
+        ({"stop_epoch": 1}, 3),
+        ({}, 12),
+        ({"total_steps": 1}, 1),
+    ],
+)
+def test_where_training_ends(model, collator, options, steps):
+    record = train(model, collator, **({"total_steps": 12} | options))
+    assert record.steps == len(record.step_losses) == steps
+    assert record.stopped is None
+    assert record.seconds > 0
+
+
+def test_a_stopped_schedule_is_the_beginning_of_the_whole(model, collator):
+    start = weights(model)
+    whole = train(model, collator, total_steps=9)
+    model.load_state_dict(start)
+    assert train(model, collator, total_steps=9, stop_epoch=2).step_losses == whole.step_losses[:6]
+
+
+@pytest.mark.parametrize("bad_step", [1, 3, 5])
+def test_a_loss_that_is_not_a_number_ends_training(model, collator, monkeypatch, bad_step):
+    calls, epochs, before = [], [], weights(model)
+    original = network.cross_entropy
+
+    def spoilt(*arguments, **options):
+        calls.append(None)
+        loss = original(*arguments, **options)
+        return loss * math.nan if len(calls) == bad_step else loss
+
+    monkeypatch.setattr(network, "cross_entropy", spoilt)
+    record = train(
+        model, collator, total_steps=9, on_epoch=lambda epoch, loss: epochs.append((epoch, loss)) or True
+    )
+    assert record.stopped == f"the loss was nan at step {bad_step}; the last good weights are kept"
+    assert record.steps == bad_step - 1
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    assert [epoch for epoch, _ in epochs] == {1: [], 3: [1], 5: [1, 2]}[bad_step]
+    if bad_step == 1:
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+# Time.
+
+
+class Clock:
+    """A clock that moves only when a step is made."""
+
+    def __init__(self, monkeypatch, seconds_per_step):
+        self.now = 0.0
+
+        def step(*arguments):
+            self.now += seconds_per_step
+            return 0.5
+
+        monkeypatch.setattr(network, "_step", step)
+        monkeypatch.setattr(network, "time", self)
+
+    def monotonic(self):
+        return self.now
+
+
+def test_budget(monkeypatch):
+    clock = Clock(monkeypatch, 0)
+    budget = Budget(2.0, start=10.0)
+    clock.now = 40.0
+    assert (budget.elapsed, budget.left, budget.overspent) == (30, 90, False)
+    clock.now = 153.0
+    assert (budget.left, budget.overspent) == (0, False)
+    clock.now = 154.5
+    assert budget.overspent
+    assert Budget(None).left == math.inf
+    assert not Budget(None).overspent
+
+
+@pytest.mark.parametrize(
+    ("options", "total"),
+    [
+        ({}, 76),  # 95 of 120 seconds are left at step 25; four fifths of them, a second a step
+        ({"budget_shares": 2.0}, 38),
+        ({"held_out_share": 0.4}, 66),  # a step costs 1.14
+        ({"budget_shares": 9.0}, 25),  # what is done is done
+        ({"total_steps": 40}, 40),  # never lengthened
+    ],
+)
+def test_the_schedule_is_cut_to_the_budget(model, collator, monkeypatch, options, total):
+    Clock(monkeypatch, 1.0)
+    record = train(model, collator, **({"total_steps": 200, "budget": Budget(2.0, start=0.0)} | options))
+    assert record.total_steps == record.steps == total
+    assert record.stopped is None
+
+
+def test_without_a_budget_nothing_is_cut(model, collator, monkeypatch):
+    Clock(monkeypatch, 1e6)
+    assert train(model, collator, total_steps=40).steps == 40
+
+
+def test_training_ends_where_the_budget_is_overspent(model, collator, monkeypatch):
+    Clock(monkeypatch, 10.0)
+    epochs = []
+    record = train(
+        model,
+        collator,
+        total_steps=200,
+        budget=Budget(1.0, start=0.0),
+        on_epoch=lambda epoch, loss: epochs.append(epoch) or True,
+    )
+    assert record.stopped == "the time budget of 1 minutes was overspent"
+    assert record.steps == 8  # the first past 72 seconds
+    assert epochs == [1, 2, 3]  # selection sees the last weights
+
+
+# What else.
+
+
+def test_progress_hears_of_each_step(model, collator):
+    class Heard(Progress):
+        events = []  # noqa: RUF012
+
+        def begin(self, stage, total=None):
+            self.events.append((stage, total))
+
+        def advance(self, steps=1, **figures):
+            self.events.append((steps, sorted(figures)))
+
+        def end(self):
+            self.events.append("end")
+
+    train(model, collator, total_steps=2, progress=Heard())
+    assert Heard.events == [("training", 2), (1, ["loss", "total"]), (1, ["loss", "total"]), "end"]
+
+
+@pytest.mark.parametrize("max_tokens", [1, 30, 16_384])
+def test_logits_do_not_depend_on_the_batches(model, collator, max_tokens):
+    model.eval()
+    expected = network_logits(model, collator, DOCUMENTS)
+    assert expected.dtype == np.float64
+    found = network_logits(model, collator, DOCUMENTS, max_tokens=max_tokens)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_rows_of_weight_zero_leave_the_network_as_it_is(model, collator):
+    start = weights(model)
+    for targets in (TARGETS, np.where(np.arange(40) < 5, 1 - TARGETS, TARGETS)):
+        model.load_state_dict(start)
+        rows = torch.where(torch.arange(40) < 5, 0.0, 1.0)
+        train_network(
+            model,
+            collator,
+            DOCUMENTS,
+            targets,
+            rows,
+            TINY.train,
+            total_steps=3,
+            budget=Budget(None),
+            on_epoch=lambda epoch, loss: True,
+            progress=Progress(),
+        )
+        start_again = weights(model)
+        if targets is TARGETS:
+            expected = start_again
+    assert all(torch.equal(start_again[name], expected[name]) for name in expected)

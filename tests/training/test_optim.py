@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torch import nn
+
+from textlattice.training.optim import WeightAverage, adamw, clip_gradients, keep_freed_memory, one_cycle
+
+
+def test_matrices_and_tables_decay_biases_and_norms_do_not():
+    model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2), nn.LayerNorm(2))
+    optimiser = adamw(model, learning_rate=0.1, weight_decay=0.05, betas=(0.9, 0.98))
+    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    assert {name: decay[id(p)] for name, p in model.named_parameters()} == {
+        "0.weight": 0.05,
+        "1.weight": 0.05,
+        "1.bias": 0,
+        "2.weight": 0,
+        "2.bias": 0,
+    }
+    assert optimiser.param_groups[0]["betas"] == (0.9, 0.98)
+
+
+def test_one_cycle_goes_up_and_down():
+    factors = [one_cycle(step, 100) for step in range(100)]
+    assert factors[:3] == pytest.approx([0.5 / 15, 1.5 / 15, 2.5 / 15])
+    assert max(factors) == factors[15] > 0.999
+    assert factors[:16] == sorted(factors[:16])
+    assert factors[15:] == sorted(factors[15:], reverse=True)
+    assert factors[-1] < 0.001
+    assert one_cycle(57, 100) == pytest.approx(0.5, abs=0.01)  # half way down
+
+
+@pytest.mark.parametrize("total", [1, 2, 7])
+def test_a_short_schedule_still_learns(total):
+    factors = [one_cycle(step, total) for step in range(total)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert max(factors) > 0.5
+
+
+def test_one_cycle_past_its_end_stays_at_zero():
+    assert one_cycle(200, 100) == 0
+
+
+def test_average_follows_the_weights():
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight.data.fill_(0)
+    average = WeightAverage(layer, decay=0.5)
+    expected, decays = 0.0, [2 / 11, 3 / 12, 4 / 13, 5 / 14]  # below 0.5 all of them
+    for value, decay in zip([1.0, 2.0, 3.0, 4.0], decays, strict=True):
+        layer.weight.data.fill_(value)
+        average.update()
+        expected = decay * expected + (1 - decay) * value
+    average.swap()
+    assert layer.weight.item() == pytest.approx(expected)
+    average.swap()
+    assert layer.weight.item() == 4
+
+
+def test_without_decay_the_average_is_the_newest():
+    layer = nn.Linear(3, 2)
+    average = WeightAverage(layer, decay=0.0)
+    with torch.no_grad():
+        layer.weight.add_(1)
+    average.update()
+    before = layer.weight.clone()
+    average.swap()
+    assert torch.equal(layer.weight, before)
+
+
+def test_clip():
+    parameters = [torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)]
+    parameters[0].grad, parameters[1].grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
+    assert clip_gradients(parameters, 1.0).item() == 5
+    assert parameters[0].grad.tolist() == pytest.approx([0.6, 0])
+    assert clip_gradients(parameters, 2.0).item() == pytest.approx(1)
+    assert parameters[1].grad.tolist() == pytest.approx([0.8])
+
+
+def test_keeping_freed_memory_never_fails(monkeypatch):
+    keep_freed_memory()
+
+    def none(name):
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", none)
+    keep_freed_memory()

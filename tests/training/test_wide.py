@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.optimize import minimize
+
+from textlattice.config import preset
+from textlattice.text.document import read_document
+from textlattice.text.vocabulary import word_keys
+from textlattice.training import wide
+from textlattice.training.progress import Progress
+from textlattice.training.wide import (
+    FittedWide,
+    NgramDocuments,
+    WideFitter,
+    known_ngrams,
+    log_count_ratio,
+    read_ngrams,
+)
+
+TEXT = preset("tiny").text
+
+
+def documents(*rows):
+    """N-gram keys of documents, given as lists of small numbers."""
+    keys = [key for row in rows for key in sorted(row)]
+    return NgramDocuments(
+        keys=np.array(keys, np.uint64), doc_ptr=np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    )
+
+
+def read(*texts):
+    return read_ngrams([read_document(text, TEXT) for text in texts], TEXT, Progress())
+
+
+# Features.
+
+
+def test_ngrams_of_documents(monkeypatch):
+    texts = ["a b a b", "", "b", "A b"]
+    whole = read(*texts)
+    assert np.diff(whole.doc_ptr).tolist() == [6, 0, 1, 3]  # a, b, ab, ba, aba, bab; b; a, b, ab
+    monkeypatch.setattr(wide, "_CHUNK", 2)
+    parts = read(*texts)
+    assert np.array_equal(parts.keys, whole.keys)
+    assert np.array_equal(parts.doc_ptr, whole.doc_ptr)
+
+
+@pytest.mark.parametrize("texts", [[], [""]])
+def test_no_ngrams(texts):
+    found = read(*texts)
+    assert len(found.keys) == 0
+    assert found.doc_ptr.tolist() == [0] * (len(texts) + 1)
+    assert found.matrix(np.array([3], np.uint64)).shape == (len(texts), 1)
+
+
+def test_matrix_and_take():
+    rows = documents([5, 7], [], [7, 9, 11])
+    known = np.array([7, 9, 10], np.uint64)
+    assert rows.matrix(known).toarray().tolist() == [[1, 0, 0], [0, 0, 0], [1, 1, 0]]
+    chosen = rows.take(np.array([2, 0, 2]))
+    assert chosen.matrix(known).toarray().tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 0]]
+    assert rows.take(np.array([], np.int64)).matrix(known).shape == (0, 3)
+
+
+def test_known_ngrams_stand_in_two_documents(monkeypatch):
+    rows = documents([1, 2, 3], [2, 3, 4], [3, 4, 5])
+    assert known_ngrams(rows, 2).tolist() == [2, 3, 4]
+    monkeypatch.setattr(wide, "MOST_CELLS", 4)
+    assert known_ngrams(rows, 2).tolist() == [2, 3]  # 3 stands in most documents, then the smaller key
+    assert known_ngrams(rows, 4).tolist() == [3]
+
+
+def test_log_count_ratio():
+    matrix = scipy.sparse.csr_matrix([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 1, 1.0], [1, 0, 0, 1]])
+    positive, weights = np.array([True, True, False, False]), np.ones(4)
+    found = log_count_ratio(matrix, positive, weights)
+    expected = [np.log(2.5 / 2.5), np.log(2.5 / 0.5), 0, np.log(0.5 / 2.5)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_neutral_word_of_a_rare_class_gets_nothing():
+    matrix = scipy.sparse.csr_matrix(np.ones((1_000, 1)))
+    positive = np.arange(1_000) < 10
+    assert abs(log_count_ratio(matrix, positive, np.ones(1_000))[0]) < 0.1
+
+
+def test_log_count_ratio_counts_by_weight():
+    matrix = scipy.sparse.csr_matrix([[1.0], [0], [1]])
+    positive = np.array([True, False, False])
+    doubled = log_count_ratio(
+        scipy.sparse.vstack([matrix, matrix[2:]]).tocsr(), np.r_[positive, False], np.ones(4)
+    )
+    weighted = log_count_ratio(matrix, positive, np.array([1.0, 1, 2]))
+    np.testing.assert_allclose(weighted, doubled)
+
+
+# The regression.
+
+
+def dense_regression(matrix, positive, weights, penalty):
+    """Weights and intercept that minimise |w|^2 / 2 + b^2 / 2 + C sum_i s_i log(1 + exp(-y_i z_i))."""
+    share = (weights * positive).sum() / weights.sum()
+    inside, outside = weights[positive].sum(), weights[~positive].sum()
+    ratio = np.log((matrix[positive].T @ weights[positive] + share) / (inside + 1)) - np.log(
+        (matrix[~positive].T @ weights[~positive] + 1 - share) / (outside + 1)
+    )
+    features, signs = np.c_[matrix * ratio, np.ones(len(matrix))], np.where(positive, 1, -1)
+
+    def loss(w):
+        return w @ w / 2 + penalty * (weights * np.logaddexp(0, -signs * (features @ w))).sum()
+
+    w = minimize(loss, np.zeros(features.shape[1]), method="BFGS", tol=1e-9).x
+    return w[:-1] * ratio, w[-1]
+
+
+@pytest.fixture
+def rows():
+    draw = np.random.default_rng(0)
+    return documents(*[draw.choice(6, draw.integers(1, 5), replace=False) for _ in range(40)])
+
+
+@pytest.mark.parametrize("penalty", [0.03, 1.0])
+@pytest.mark.parametrize("num_outputs", [2, 3])
+def test_fit_equals_a_dense_computation(rows, num_outputs, penalty):
+    draw = np.random.default_rng(1)
+    targets, weights = draw.integers(0, num_outputs, 40), draw.uniform(0.5, 2, 40)
+    fitter = WideFitter(rows, targets, weights, num_outputs)
+    assert fitter.num_regressions == (1 if num_outputs == 2 else 3)
+    fitted = fitter.fit(penalty, Progress())
+    matrix = rows.matrix(fitted.ngrams).toarray().astype(np.float64)
+    logits = fitted.logits(rows)
+    np.testing.assert_allclose(logits, matrix @ fitted.weight + fitted.bias, rtol=1e-5, atol=1e-6)
+    for output in range(num_outputs):
+        column, intercept = dense_regression(matrix, targets == output, weights, penalty)
+        if num_outputs == 2:
+            column, intercept = column / 2, intercept / 2
+        np.testing.assert_allclose(fitted.weight[:, output], column, atol=5e-3)
+        np.testing.assert_allclose(fitted.bias[output], intercept, atol=5e-3)
+
+
+def test_the_same_rows_give_the_same_bits_whatever_the_global_generator(rows):
+    targets = np.arange(40) % 2
+    fitted = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        fitted.append(WideFitter(rows, targets, np.ones(40), 2).fit(0.3, Progress()).weight)
+    assert np.array_equal(*fitted)
+
+
+def test_a_class_without_rows_gets_a_low_constant(rows):
+    fitted = WideFitter(rows, np.zeros(40, np.int64), np.ones(40), 3).fit(0.1, Progress())
+    assert (fitted.weight == 0).all()
+    np.testing.assert_allclose(fitted.bias, [np.log(999), -np.log(999), -np.log(999)], rtol=1e-5)
+
+
+def test_without_known_ngrams_the_shares_are_left():
+    once = documents([1], [2], [3], [4])  # each n-gram stands in one document only
+    fitted = WideFitter(once, np.array([0, 0, 0, 1]), np.ones(4), 2).fit(0.1, Progress())
+    assert fitted.weight.shape == (0, 2)
+    probabilities = np.exp(fitted.logits(once)) / np.exp(fitted.logits(once)).sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities, [[0.75, 0.25]] * 4, rtol=1e-5)
+
+
+def test_logits_leave_unknown_ngrams_out():
+    fitted = FittedWide(
+        ngrams=word_keys(["good"], TEXT),
+        weight=np.array([[-1.0, 1.0]]),
+        bias=np.array([0.5, 0.25]),
+        penalty=1.0,
+    )
+    expected = [[-0.5, 1.25], [0.5, 0.25], [0.5, 0.25]]
+    np.testing.assert_allclose(fitted.logits(read("good good day", "", "bad")), expected)
+
+
+def test_progress_hears_of_each_regression(rows):
+    class Counting(Progress):
+        count = 0
+
+        def advance(self, steps=1, **figures):
+            self.count += steps
+
+    progress = Counting()
+    WideFitter(rows, np.arange(40) % 3, np.ones(40), 3).fit(0.1, progress)
+    assert progress.count == 3
