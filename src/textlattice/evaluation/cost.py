@@ -43,7 +43,7 @@ def model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) 
         block_flops = 2 * 2 * (3 * h * width + width * h)
     readout = h + 1
     head = 3 * h * model.head_channels + model.head_channels + model.head_channels * num_outputs + num_outputs
-    dense = char_conv + form_output + token_conv + 2 * block + norm + readout + head
+    dense = char_conv + form_output + token_conv + 2 * block + readout + head
     return {
         "parameters": dense + tables,
         "dense_parameters": dense,

@@ -88,7 +88,6 @@ class CnnGnnClassifier(nn.Module):
         self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
         self.token_conv = RaggedConv(2 * model.channels, model.channels, 3)
         self.blocks = GraphBlocks(config) if model.graph_attention else ConvBlocks(config)
-        self.norm = nn.LayerNorm(model.channels)
         self.readout = Readout(model.channels)
         self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)
         self.wide = Wide(num_ngrams, num_outputs)
@@ -124,5 +123,5 @@ class CnnGnnClassifier(nn.Module):
         tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word)
         tokens = self.token_conv(tokens, batch.documents.doc_index)  # [num_tokens, channels]
         tokens = self.blocks(tokens, batch.documents, batch.graph1, batch.graph2)
-        documents = self.readout(self.norm(tokens), batch.documents.doc_index, batch.documents.doc_ptr)
+        documents = self.readout(tokens, batch.documents.doc_index, batch.documents.doc_ptr)
         return self.head(documents)

@@ -10,6 +10,15 @@ from textlattice.nn.conv import RaggedConv
 from textlattice.nn.dropout import Dropout
 
 
+def _small_linear(in_channels: int, out_channels: int) -> nn.Linear:
+    """A linear layer that starts small, so that a block begins near the identity and words are heard early."""
+    linear = nn.Linear(in_channels, out_channels)
+    with torch.no_grad():
+        linear.weight.mul_(0.2)
+        linear.bias.zero_()
+    return linear
+
+
 class GraphBlock(nn.Module):
     """x + W [ReLU(conv(norm x)) ; ReLU(attention(norm x))]: the near by convolution, the far by attention.
 
@@ -28,7 +37,7 @@ class GraphBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.conv = RaggedConv(channels, channels, 3)
         self.attention = GraphAttention(channels, channels, num_heads)
-        self.mix = nn.Linear(2 * channels, channels)
+        self.mix = _small_linear(2 * channels, channels)
         self.dropout = Dropout(dropout)
 
     def forward(
@@ -61,7 +70,7 @@ class ConvBlock(nn.Module):
         width = channels + round((attention + channels**2) / (4 * channels + 1))
         self.norm = nn.LayerNorm(channels)
         self.conv = RaggedConv(channels, width, 3)
-        self.mix = nn.Linear(width, channels)
+        self.mix = _small_linear(width, channels)
         self.dropout = Dropout(dropout)
 
     def forward(

@@ -16,8 +16,8 @@ from textlattice.runtime.form_cache import FormCache
 from textlattice.task import Task
 from textlattice.text.document import Document, read_document
 
-MAX_TOKENS = 16_384
-"""Tokens of a batch at prediction; a longer document goes alone."""
+MAX_TOKENS = 4_096
+"""Tokens of a batch at prediction, so that its features stay in the cache; a longer document goes alone."""
 MAX_DOCUMENTS = 256
 """Documents of a batch at prediction, so that answers stream."""
 

@@ -126,7 +126,8 @@ def fit(
         corpus, rows = fitting.corpus(documents, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
             raise DataError(
-                f"training needs at least {NUM_FOLDS} texts with a token, got {len(rows)}; check the text column."
+                f"training needs at least {NUM_FOLDS} texts with a token, got {len(rows)}; "
+                "check the text column."
             )
         held_out = None
         if validation is not None:

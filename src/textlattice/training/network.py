@@ -18,6 +18,7 @@ from textlattice.batch.text_batch import TextBatch, map_arrays
 from textlattice.config import TrainConfig
 from textlattice.hashing import splitmix64
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
 from textlattice.training.losses import cross_entropy
 from textlattice.training.optim import WeightAverage, adamw, clip_gradients, one_cycle
@@ -192,13 +193,16 @@ def _prefetched(
 
 
 def network_logits(
-    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document], *, max_tokens: int = 16_384
+    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document]
 ) -> Float[np.ndarray, "num_docs num_outputs"]:
     """Logits of the graph network alone, in evaluation mode."""
     assert not model.training
     parts = []
     for batch in bounded_batches(
-        documents, (document.num_tokens for document in documents), max_load=max_tokens, max_items=256
+        documents,
+        (document.num_tokens for document in documents),
+        max_load=MAX_TOKENS,
+        max_items=MAX_DOCUMENTS,
     ):
         tensors = _tensors(collator.collate(batch))
         assert tensors.forms is not None
