@@ -1,12 +1,14 @@
 """From logits to an answer: probabilities and a label, by stored numbers alone."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from textlattice.config import from_dict
 from textlattice.errors import ConfigError
 
 TaskKind = Literal["single"]
@@ -35,7 +37,9 @@ class Task:
             raise ConfigError(
                 f"priors need one share a label, got {len(self.priors)} for {len(self.labels)}."
             )
-        if not self.temperature > 0:
+        if not (min(self.priors) > 0 and abs(sum(self.priors) - 1) < 1e-6):
+            raise ConfigError(f"priors must be positive and sum to 1, got {list(self.priors)}.")
+        if not 0 < self.temperature < math.inf:
             raise ConfigError(f"temperature must be positive, got {self.temperature}.")
 
     @property
@@ -67,9 +71,9 @@ class Task:
         """The task from plain JSON values.
 
         Raises:
-            ConfigError: A key is unknown or missing.
+            ConfigError: A key is unknown or missing, or a value does not fit.
         """
         names = {item.name for item in dataclasses.fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
             raise ConfigError(f"task must have exactly the keys {sorted(names)}, got {values!r}.")
-        return cls(**(values | {"labels": tuple(values["labels"]), "priors": tuple(values["priors"])}))
+        return from_dict(cls, values, where="task")

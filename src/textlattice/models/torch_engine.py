@@ -56,16 +56,11 @@ def load_model(
     """A model with the weights of a folder.
 
     Raises:
-        ArtefactError: The weights are missing, not finite, or do not fit the settings.
+        ArtefactError: The weights are missing or do not fit the settings.
     """
     if WEIGHTS not in files:
         raise ArtefactError(f"the model folder has no {WEIGHTS}; copy or save the model again.")
     arrays = unpack_tensors(files[WEIGHTS])
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ArtefactError(
-                f"{WEIGHTS}: {name} holds numbers that are not finite; train the model again."
-            )
     with torch.random.fork_rng(devices=[]):
         model = CnnGnnClassifier(
             config,
