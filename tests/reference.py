@@ -97,7 +97,6 @@ def deep_logits(model, collator, config, document):
         openness[i] = [0.0 if j in heard else w for j, w in zip(kept[i], openness[i], strict=True)]
     table, mask = torch.cat([table, torch.tensor(kept)], 1), torch.cat([mask, torch.tensor(openness)], 1)
     tokens, _ = graph_block(model.blocks.block2, tokens, table, mask)
-    tokens = model.norm(tokens)
     weights = torch.softmax(model.readout.score(tokens), 0)
     document = torch.cat([tokens.amax(0), tokens.mean(0), (weights * tokens).sum(0)])
     return model.head.output(F.elu(model.head.hidden(document)))

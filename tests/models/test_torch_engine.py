@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.batch.collate import Collator
+from textlattice.config import preset
+from textlattice.errors import ArtefactError
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.torch_engine import WEIGHTS, TorchEngine, engine_files, load_model
+from textlattice.runtime.engine import Engine
+from textlattice.text.document import read_document
+from textlattice.text.vocabulary import Vocabulary
+
+TINY = preset("tiny")
+VOCABULARY = Vocabulary(words=np.array([3, 9], np.uint64), ngrams=np.array([5], np.uint64))
+
+
+@pytest.fixture
+def model():
+    return CnnGnnClassifier(TINY, num_outputs=3, num_words=2, num_ngrams=1)
+
+
+def logits(engine):
+    collator = Collator(text=TINY.text, graph=TINY.graph, vocabulary=VOCABULARY)
+    batch = collator.collate([read_document("a few words", TINY.text)])
+    return engine.classify(batch, engine.encode_forms(batch.forms))
+
+
+def test_is_an_engine_in_evaluation_mode(model):
+    engine = TorchEngine(model.train())
+    assert isinstance(engine, Engine)
+    assert not model.training
+    assert engine.form_channels == TINY.model.channels
+    found = logits(engine)
+    assert found.dtype == np.float32
+    assert found.shape == (1, 3)
+
+
+def test_round_trip(model):
+    loaded = load_model(engine_files(model), TINY, 3, VOCABULARY)
+    assert not loaded.training
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+    assert np.array_equal(logits(TorchEngine(loaded)), logits(TorchEngine(model)))
+
+
+def test_loading_leaves_the_global_generator_alone(model):
+    files, before = engine_files(model), torch.get_rng_state()
+    load_model(files, TINY, 3, VOCABULARY)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_no_weights():
+    with pytest.raises(ArtefactError, match=r"has no model\.safetensors; copy or save the model again"):
+        load_model({}, TINY, 3, VOCABULARY)
+
+
+@pytest.mark.parametrize("case", ["outputs", "missing", "extra"])
+def test_weights_that_do_not_fit(model, case):
+    arrays = unpack_tensors(engine_files(model)[WEIGHTS])
+    if case == "missing":
+        del arrays["readout.score.weight"]
+    if case == "extra":
+        arrays["spare"] = np.zeros(1, np.float32)
+    files = {WEIGHTS: pack_tensors(arrays)}
+    with pytest.raises(
+        ArtefactError, match=r"model\.safetensors does not fit config\.json: .*; save the model"
+    ):
+        load_model(files, TINY, 2 if case == "outputs" else 3, VOCABULARY)
