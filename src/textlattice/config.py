@@ -4,6 +4,7 @@ A default exists once, here. Command-line options (`--set model.channels=96`) an
 are both made from these fields; an unknown key is refused by name.
 """
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -217,10 +218,8 @@ class Config:
                 )
             section = getattr(config, section_name)
             if isinstance(value, str):
-                try:
+                with contextlib.suppress(json.JSONDecodeError):  # a word, such as nfkc, stays as it is
                     value = json.loads(value)
-                except json.JSONDecodeError:
-                    pass  # a word, such as nfkc
             changed = to_dict(section) | {field_name: value}
             config = dataclasses.replace(
                 config, **{section_name: from_dict(type(section), changed, where=section_name)}

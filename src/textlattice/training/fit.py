@@ -1,7 +1,7 @@
 """Rows to a fitted classifier: slices, the wide branch, the graph network, their sum, the temperature."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,7 +164,7 @@ def _check(
     found_names, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
     names = tuple(found_names.tolist())
     if len(names) < 2:
-        found = f"only {names[0]!r} in {len(texts)} rows" if len(names) else "no rows"
+        found = f"only {str(names[0])!r} in {len(texts)} rows" if len(names) else "no rows"
         raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
     return names, counts.astype(np.float64)
 
@@ -268,7 +268,7 @@ class _Fitting:
         labels = [self.names[target] for target in corpus.targets]
         folds = stratified_folds(labels, NUM_FOLDS, seed=self.config.train.seed, groups=groups)
         shape = (len(labels), len(self.names))
-        wide_logits = {penalty: np.zeros(shape) for penalty in GRID}
+        wide_logits: dict[float, np.ndarray] = {}
         deep_logits: dict[int, np.ndarray] = {}
         history: list[dict[str, Any]] = []
         self.progress.note(f"{len(labels)} rows: choices by {NUM_FOLDS}-fold cross-fitting")
@@ -276,12 +276,10 @@ class _Fitting:
         for number, fold in enumerate(folds):
             rest = np.setdiff1d(np.arange(len(labels)), fold)
             fit_rows, out = corpus.take(rest), corpus.take(fold)
-            fitter = self._wide_fitter(fit_rows, len(GRID))
-            wides = {penalty: fitter.fit(penalty, self.progress) for penalty in GRID}
-            self.progress.end()
-            for penalty, wide in wides.items():
-                wide_logits[penalty][fold] = wide.logits(out.ngrams)
-            model, collator = self._build(fit_rows, wides[GRID[0]])
+            grid = tuple(wide_logits) or GRID
+            for wide in self._fit_wides(fit_rows, grid, 1 / NUM_FOLDS):
+                wide_logits.setdefault(wide.penalty, np.zeros(shape))[fold] = wide.logits(out.ngrams)
+            model, collator = self._build(fit_rows, wide)
 
             def on_epoch(
                 epoch: int,
@@ -321,9 +319,7 @@ class _Fitting:
                 if figures["log_loss"] < best.loss:
                     best.loss, best.epoch = figures["log_loss"], epoch
                     best.scales = (figures["a"], figures["b"])
-        fitter = self._wide_fitter(corpus, 1)
-        wide = fitter.fit(penalty, self.progress)
-        self.progress.end()
+        (wide,) = self._fit_wides(corpus, (penalty,))
         model, collator = self._build(corpus, wide)
         if best.epoch and not record.stopped:
 
@@ -352,25 +348,36 @@ class _Fitting:
         slices_used = {"fit": len(labels), "folds": NUM_FOLDS}
         return model, collator, temperature, self._record(slices_used, wide, losses, best, history, record)
 
-    def _wide_fitter(self, corpus: Corpus, num_penalties: int) -> WideFitter:
-        fitter = WideFitter(
-            corpus.ngrams, corpus.targets, corpus.weights.numpy().astype(np.float64), len(self.names)
-        )
-        self.progress.begin("fitting the wide branch", num_penalties * fitter.num_regressions)
-        return fitter
+    def _fit_wides(self, corpus: Corpus, grid: tuple[float, ...], share: float = 1.0) -> Iterator[FittedWide]:
+        """The wide branch for each penalty; the grid is cut short where it would take a third of the time budget.
+
+        Args:
+            corpus: Rows to fit.
+            grid: Penalties, the most useful first; the first is always fitted.
+            share: Part of the budget that this call may reckon with.
+        """
+        started = time.monotonic()
+        weights = corpus.weights.numpy().astype(np.float64)
+        fitter = WideFitter(corpus.ngrams, corpus.targets, weights, len(self.names))
+        self.progress.begin("fitting the wide branch", len(grid) * fitter.num_regressions)
+        for place, penalty in enumerate(grid):
+            seconds = time.monotonic() - started
+            if place and seconds * (place + 1) / place > share * self.budget.seconds / 3:
+                self.progress.note(f"time budget: the wide branch tried {place} of {len(grid)} penalties")
+                break
+            yield fitter.fit(penalty, self.progress)
+        self.progress.end()
 
     def _select_wide(self, fit_rows: Corpus, selection: Corpus) -> tuple[FittedWide, dict[float, float]]:
         """The branch with the penalty of least log loss on the selection rows, after one common scale."""
-        fitter = self._wide_fitter(fit_rows, len(GRID))
         losses: dict[float, float] = {}
         best: FittedWide | None = None
-        for penalty in GRID:
-            wide = fitter.fit(penalty, self.progress)
+        for wide in self._fit_wides(fit_rows, GRID):
             logits = wide.logits(selection.ngrams)
-            losses[penalty] = log_loss(logits / fit_temperature(logits, selection.targets), selection.targets)
-            if losses[penalty] == min(losses.values()):
+            temperature = fit_temperature(logits, selection.targets)
+            losses[wide.penalty] = log_loss(logits / temperature, selection.targets)
+            if losses[wide.penalty] == min(losses.values()):
                 best = wide
-        self.progress.end()
         assert best is not None
         return best, losses
 

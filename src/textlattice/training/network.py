@@ -46,14 +46,19 @@ class Budget:
         return time.monotonic() - self.start
 
     @property
+    def seconds(self) -> float:
+        """The whole budget; infinite without a limit."""
+        return math.inf if self.minutes is None else 60 * self.minutes
+
+    @property
     def left(self) -> float:
-        """Seconds until the budget is spent; infinite without a limit, never negative."""
-        return math.inf if self.minutes is None else max(0.0, 60 * self.minutes - self.elapsed)
+        """Seconds until the budget is spent; never negative."""
+        return max(0.0, self.seconds - self.elapsed)
 
     @property
     def overspent(self) -> bool:
         """Whether 1.2 times the budget is spent, where training stops at once."""
-        return self.minutes is not None and self.elapsed > 1.2 * 60 * self.minutes
+        return self.elapsed > 1.2 * self.seconds
 
 
 @dataclass
@@ -229,7 +234,7 @@ def _step(
     value = loss.item()
     if math.isfinite(value):
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         clip_gradients(model.parameters(), config.clip)
         optimiser.step()
     return value

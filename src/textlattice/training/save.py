@@ -38,7 +38,7 @@ def model_card(trained: Trained, source: dict[str, Any]) -> str:
     """What a person should know of the model before using it, in Markdown."""
     record, task = trained.record, trained.task
     chosen = record["sum"]["epoch"]
-    figures = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
+    figures: dict[str, Any] = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
     accuracy = f"{100 * figures['accuracy']:.1f} %" if "accuracy" in figures else "not measured"
     labels = "\n".join(
         f"- `{name}`: {100 * share:.1f} % of the training rows"

@@ -49,7 +49,7 @@ def compare(
     """
     config = configure(preset, settings, {"train.seed": seed or None})
     with needs("compare", "train"):
-        from textlattice.baselines.compare import compare_table
+        from textlattice.baselines.compare import compare as compare_models
 
     tables = [
         read_table(name, text_columns=text_columns(text), label_column=label, require_label=True)
@@ -58,11 +58,11 @@ def compare(
     for table in tables:
         report_rejects(table.rejects, table.source)
     with progress() as listener:
-        result = compare_table(
+        result = compare_models(
             tables[0], config, test=tables[1] if len(tables) > 1 else None, seed=seed, progress=listener
         )
     if json:
-        print_json(result)
+        print_json(result.to_dict())
         return
     print_table(
         ["model", "accuracy", "macro F1", "points against ours", "training", "texts/s", "parameters"],
@@ -72,8 +72,9 @@ def compare(
                 percent(row.accuracy),
                 percent(row.macro_f1),
                 ""
-                if row.difference is None
-                else f"{row.difference:+.1f} ({row.low:+.1f} to {row.high:+.1f})",
+                if row.ours_minus_it is None
+                else f"{-row.ours_minus_it.difference:+.1f} "
+                f"({-row.ours_minus_it.high:+.1f} to {-row.ours_minus_it.low:+.1f})",
                 f"{row.train_seconds:,.1f} s",
                 number(row.predict_docs_per_second, 0),
                 number(row.parameters),
