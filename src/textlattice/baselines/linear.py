@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from textlattice.errors import DataError, MissingExtraError
-from textlattice.evaluation.calibrate import log_loss
+from textlattice.evaluation.calibrate import fit_temperature, log_loss
 
 try:
     from scipy.sparse import csr_matrix
@@ -136,12 +136,9 @@ class TfidfLogistic(LinearBaseline):
 
 
 class TfidfSvm(TfidfLogistic):
-    """TF-IDF of 1-2-grams and a linear support vector machine."""
+    """Sublinear TF-IDF of 1-2-grams and a linear support vector machine."""
 
     grid = LinearBaseline.grid
-
-    def _vectoriser(self, min_df: int) -> TfidfVectorizer:
-        return TfidfVectorizer(ngram_range=(1, 2), min_df=min_df, dtype=np.float32)
 
     def _fit_features(self, features: csr_matrix, targets: np.ndarray, C: float) -> None:
         self.model = LinearSVC(C=C, max_iter=5000, random_state=0).fit(features, targets)
@@ -245,10 +242,11 @@ def tune(
     selection_texts: Sequence[str],
     selection_labels: Sequence[str],
 ) -> tuple[float, dict[float, dict[str, float | None]]]:
-    """The C of the best accuracy on the selection slice, and `accuracy` and `log_loss` of every C.
+    """The C of the least log loss on the selection slice, and `accuracy` and `log_loss` of every C.
 
-    Equal accuracies are told apart by log loss, then by the smaller C. A selection label without a fit row is
-    an error in accuracy and left out of the log loss (None where nothing is left). Texts are vectorised once.
+    The log loss is taken after one temperature, so that margins and log-odds are judged alike; accuracy over a slice of
+    some hundred rows is mostly noise and only tells equal losses apart. A selection label without a fit row is an error
+    in accuracy and left out of the log loss (None where nothing is left). Texts are vectorised once.
 
     Raises:
         DataError: An unknown name, an empty slice, or what `LinearBaseline.fit` refuses.
@@ -316,14 +314,15 @@ def _tune(
     expected = np.array([rows.get(label, -1) for label in selection_labels], dtype=np.int64)
 
     table: dict[float, dict[str, float | None]] = {}
-    best, best_rank, best_baseline = baseline.grid[0], (-1.0, 0.0), baseline
+    best, best_rank, best_baseline = baseline.grid[0], (-np.inf, -1.0), baseline
     for C in baseline.grid:
         baseline._fit_features(features, targets, C)
         scores = baseline._score_features(selection_features)
         accuracy = float((scores.argmax(axis=1) == expected).mean())
-        loss = log_loss(scores, expected) if (expected >= 0).any() else None
+        known = (expected >= 0).any()
+        loss = log_loss(scores / fit_temperature(scores, expected), expected) if known else None
         table[C] = {"accuracy": accuracy, "log_loss": loss}
-        rank = (accuracy, -loss if loss is not None else 0.0)
+        rank = (-loss if loss is not None else 0.0, accuracy)
         if rank > best_rank:
             best, best_rank, best_baseline = C, rank, copy.copy(baseline)  # fitting again makes new arrays
     return best, table, best_baseline
