@@ -75,18 +75,22 @@ def cross_entropy(logits, targets, weights, label_smoothing):
     return total / mass
 
 
-def token_words(documents, vocabulary, config):
-    """Row of the word table of each token: its place among the known keys, from 1; 0 if unknown."""
-    rows = {key: row for row, key in enumerate(vocabulary.words.tolist(), 1)}
+def token_rows(documents, known, config):
+    """Row of each token in a table of words: its place among the known keys, from 1; 0 if unknown."""
+    rows = {key: row for row, key in enumerate(known.tolist(), 1)}
     return [rows.get(int(word_keys([form], config)[0]), 0) for doc in documents for form in doc.forms()]
 
 
 def deep_logits(model, collator, config, document):
     """Logits of the graph network for one document that is not empty."""
     vectors = [form_vector(model.spelling, form, config.text) for form in document.forms()]
-    rows = token_words([document], collator.vocabulary, config.text)
-    words = [model.word_input.words.weight[row] * (row > 0) for row in rows]
-    tokens = torch.stack([torch.cat(pair) for pair in zip(vectors, words, strict=True)])
+    rows = token_rows([document], collator.vocabulary.words, config.text)
+    tokens = [vectors, [model.word_input.words.weight[row] * (row > 0) for row in rows]]
+    if config.model.injected_channels:
+        layer = model.word_input
+        rows = token_rows([document], collator.vocabulary.injected, config.text)
+        tokens.append([layer.projection.weight @ layer.vectors[row] * (row > 0) for row in rows])
+    tokens = torch.stack([torch.cat(parts) for parts in zip(*tokens, strict=True)])
     tokens = convolve(tokens, model.token_conv.weight, model.token_conv.bias)
     table, mask = graph(config.graph, len(tokens), 0)
     tokens, scores = graph_block(model.blocks.block1, tokens, table, mask)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -37,9 +39,28 @@ def test_forms_and_tokens(collator):
         assert set(batch.forms.subword_index[subwords]) <= {place}
     spelled = [forms[place] for place in batch.tokens.form]
     assert spelled == [form for document in DOCUMENTS for form in document.forms()]
-    assert batch.tokens.word.tolist() == reference.token_words(DOCUMENTS, collator.vocabulary, TINY.text)
+    assert batch.tokens.word.tolist() == reference.token_rows(DOCUMENTS, collator.vocabulary.words, TINY.text)
     assert (batch.tokens.word > 0).any()
     assert (batch.tokens.word == 0).any()
+
+
+def with_table(collator):
+    injected = np.sort(word_keys(["hund", "man", "unheard"], TINY.text))
+    return dataclasses.replace(
+        collator, vocabulary=dataclasses.replace(collator.vocabulary, injected=injected)
+    )
+
+
+def test_rows_of_a_token_table(collator):
+    assert collator.collate(DOCUMENTS).tokens.injected is None
+    collator = with_table(collator)
+    injected = collator.vocabulary.injected
+    training = collator.collate_for_training([document for document in DOCUMENTS if document.num_tokens], 1)
+    for tokens in (collator.collate(DOCUMENTS).tokens, training.tokens):
+        assert tokens.injected.tolist() == reference.token_rows(DOCUMENTS, injected, TINY.text)
+        assert tokens.injected.dtype == np.int32
+        assert len(set(tokens.injected.tolist())) == 3  # hund, man, none
+    assert collator.collate([]).tokens.injected.tolist() == []
 
 
 def test_documents(collator):
@@ -113,6 +134,7 @@ def test_none_and_one(collator, texts):
 
 
 def test_every_index_is_int32_and_in_range(collator):
+    collator = with_table(collator)
     batch = collator.collate(DOCUMENTS)
     for part in (batch.forms, batch.tokens, batch.documents, batch.ngrams):
         for name, values in vars(part).items():
@@ -121,6 +143,7 @@ def test_every_index_is_int32_and_in_range(collator):
     assert batch.forms.characters.max() < TINY.text.num_characters
     assert batch.forms.subwords.max() < TINY.text.num_subwords
     assert batch.tokens.word.max() <= len(KNOWN)
+    assert batch.tokens.injected.max() <= 3
     assert batch.graph1.neighbours.max() < len(batch.tokens.form)
 
 

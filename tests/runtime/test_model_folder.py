@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -45,6 +46,36 @@ def test_round_trip(folder):
     assert (folder / "README.md").read_text() == "# A card"
 
 
+def test_a_token_table_is_kept_and_an_older_folder_has_none(folder, tmp_path):
+    assert b"injected" not in (folder / "vocabulary.safetensors").read_bytes()
+    assert read_model_folder(folder).vocabulary.injected.tolist() == []
+    write_model_folder(
+        tmp_path / "model",
+        engine="torch",
+        config=preset("tiny").with_settings({"model.injected_channels": 4}),
+        task=TASK,
+        vocabulary=dataclasses.replace(VOCABULARY, injected=np.array([7, 8], np.uint64)),
+        engine_files={},
+        records={},
+        card="",
+    )
+    assert read_model_folder(folder).vocabulary.injected.tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("wrong", ["config", "vocabulary"])
+def test_a_token_table_without_a_width_or_the_other_way_round(folder, wrong):
+    if wrong == "config":
+        content = config_with(folder, lambda v: v["config"]["model"].update(injected_channels=4))
+        rewrite(folder, "config.json", content)
+        message = r"0 keys under 'injected' and model\.injected_channels=4; save the model again"
+    else:
+        arrays = {"words": VOCABULARY.words, "ngrams": VOCABULARY.ngrams, "injected": VOCABULARY.words}
+        rewrite(folder, "vocabulary.safetensors", pack_tensors(arrays))
+        message = r"2 keys under 'injected' and model\.injected_channels=0; save the model again"
+    with pytest.raises(ArtefactError, match=message):
+        read_model_folder(folder)
+
+
 def rewrite(folder, name, content):
     """The folder with another file in it, its manifest made anew, so that only the content is wrong."""
     files = {item.name: item.read_bytes() for item in folder.iterdir() if item.name != "manifest.json"}
@@ -90,12 +121,15 @@ def test_settings_that_cannot_be_used(folder, change, message):
         {"words": VOCABULARY.words, "ngrams": np.array([2, 2], np.uint64)},
         {"words": VOCABULARY.words, "ngrams": np.array([1.0, 2.0])},
         {"words": VOCABULARY.words[None], "ngrams": VOCABULARY.ngrams},
+        {"words": VOCABULARY.words, "ngrams": VOCABULARY.ngrams, "injected": VOCABULARY.ngrams[::-1]},
     ],
-    ids=["missing", "not sorted", "repeated", "no integers", "two dimensions"],
+    ids=["missing", "not sorted", "repeated", "no integers", "two dimensions", "injected"],
 )
 def test_keys_that_cannot_be_searched(folder, arrays):
     rewrite(folder, "vocabulary.safetensors", pack_tensors(arrays))
-    with pytest.raises(ArtefactError, match=r"expected ascending 64-bit keys under '(words|ngrams)'"):
+    with pytest.raises(
+        ArtefactError, match=r"expected ascending 64-bit keys under '(words|ngrams|injected)'"
+    ):
         read_model_folder(folder)
 
 

@@ -24,7 +24,7 @@ class Collator:
     Args:
         text: How tokens are looked up.
         graph: Which tokens are neighbours.
-        vocabulary: Known words and n-grams.
+        vocabulary: Known words and n-grams, and the words of the token table.
     """
 
     text: TextConfig
@@ -71,10 +71,15 @@ class Collator:
         counts = np.array([document.num_tokens for document in documents], np.int32)
         doc_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         keys = word_keys(strings, self.text)
+        injected = self.vocabulary.injected_rows(keys)
         graphs = [self._graph(doc_ptr, block, salt, inverse) for block in (0, 1)]
         return TextBatch(
             forms=forms,
-            tokens=Tokens(form=form, word=self.vocabulary.word_rows(keys)[form]),
+            tokens=Tokens(
+                form=form,
+                word=self.vocabulary.word_rows(keys)[form],
+                injected=None if injected is None else injected[form],
+            ),
             documents=Documents(
                 doc_ptr=doc_ptr, doc_index=np.repeat(np.arange(len(documents), dtype=np.int32), counts)
             ),

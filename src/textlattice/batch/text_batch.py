@@ -36,10 +36,12 @@ class Tokens(Generic[ArrayT]):
     Args:
         form: Row of each token among the forms, int32 [num_tokens].
         word: Row of the word table of each token, 0 for an unknown word, int32 [num_tokens].
+        injected: Row of the token table of each token, 0 without a vector, int32 [num_tokens]; None without a table.
     """
 
     form: ArrayT
     word: ArrayT
+    injected: ArrayT | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ class ModelFolder:
         engine: Which engine its weights are for.
         config: Settings.
         task: Labels, priors, temperature.
-        vocabulary: Known words and n-grams.
+        vocabulary: Known words and n-grams, and the words of the token table.
         folder: Its files, checked against their digests.
     """
 
@@ -61,7 +61,7 @@ def write_model_folder(
         engine: Which engine the weights are for.
         config: Settings.
         task: Labels, priors, temperature.
-        vocabulary: Known words and n-grams.
+        vocabulary: Known words and n-grams, and the words of the token table.
         engine_files: Weights, by file name.
         records: JSON documents that are kept but never needed to load, by file name.
         card: The folder's README.
@@ -69,9 +69,12 @@ def write_model_folder(
     Raises:
         ArtefactError: The folder cannot be written, or something else is there.
     """
+    keys = {"words": vocabulary.words, "ngrams": vocabulary.ngrams}
+    if len(vocabulary.injected):
+        keys["injected"] = vocabulary.injected
     files: dict[str, bytes] = {
         "config.json": _json({"engine": engine, "config": to_dict(config), "task": task.to_dict()}),
-        "vocabulary.safetensors": pack_tensors({"words": vocabulary.words, "ngrams": vocabulary.ngrams}),
+        "vocabulary.safetensors": pack_tensors(keys),
         "README.md": card.encode(),
         **engine_files,
         **{name: _json(record) for name, record in records.items()},
@@ -98,8 +101,8 @@ def read_model_folder(path: Path) -> ModelFolder:
         task = Task.from_dict(values["task"])
     except ConfigError as error:
         raise ArtefactError(f"{path}/config.json: {error}") from error
-    arrays = unpack_tensors(folder.read("vocabulary.safetensors"))
-    for name in ("words", "ngrams"):
+    arrays = {"injected": np.empty(0, np.uint64)} | unpack_tensors(folder.read("vocabulary.safetensors"))
+    for name in ("words", "ngrams", "injected"):
         keys_array = arrays.get(name)
         if (
             keys_array is None
@@ -111,11 +114,18 @@ def read_model_folder(path: Path) -> ModelFolder:
                 f"{path}/vocabulary.safetensors: expected ascending 64-bit keys under {name!r}; "
                 "save the model again."
             )
+    num_injected, injected_channels = len(arrays["injected"]), config.model.injected_channels
+    if (num_injected > 0) != (injected_channels > 0):
+        raise ArtefactError(
+            f"{path}/vocabulary.safetensors: expected keys of a token table if and only if "
+            f"model.injected_channels is not 0, got {num_injected} keys under 'injected' and "
+            f"model.injected_channels={injected_channels}; save the model again."
+        )
     return ModelFolder(
         engine=values["engine"],
         config=config,
         task=task,
-        vocabulary=Vocabulary(words=arrays["words"], ngrams=arrays["ngrams"]),
+        vocabulary=Vocabulary(**{name: arrays[name] for name in ("words", "ngrams", "injected")}),
         folder=folder,
     )
 

@@ -22,6 +22,7 @@ _INPUTS = {
     CLASSIFY: (
         *("vectors", "form", "word", "doc_ptr", "doc_index"),
         *("neighbours1", "mask1", "neighbours2", "mask2", "ngram_row", "ngram_doc"),
+        "injected",
     ),
 }
 
@@ -66,14 +67,15 @@ def form_inputs(forms: Forms[Any]) -> dict[str, Any]:
 
 
 def batch_inputs(batch: TextBatch[Any], vectors: Any) -> dict[str, Any]:
-    """The inputs of `classify.onnx`, by name."""
+    """The inputs of `classify.onnx`, by name; `injected` only where there is a token table."""
     assert batch.ngrams is not None
     values = (
         *(vectors, batch.tokens.form, batch.tokens.word, batch.documents.doc_ptr, batch.documents.doc_index),
         *(batch.graph1.neighbours, batch.graph1.mask, batch.graph2.neighbours, batch.graph2.mask),
-        *(batch.ngrams.row, batch.ngrams.doc_index),
+        *(batch.ngrams.row, batch.ngrams.doc_index, batch.tokens.injected),
     )
-    return dict(zip(_INPUTS[CLASSIFY], values, strict=True))
+    inputs = dict(zip(_INPUTS[CLASSIFY], values, strict=True))
+    return {name: value for name, value in inputs.items() if value is not None}
 
 
 def _session(files: Mapping[str, bytes], name: str) -> Any:

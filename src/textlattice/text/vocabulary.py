@@ -1,7 +1,7 @@
-"""The words and n-grams a model knows, as sorted 64-bit keys."""
+"""The words and n-grams a model knows, and the words that bring a vector, as sorted 64-bit keys."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int32, UInt64
@@ -18,14 +18,20 @@ class Vocabulary:
     Args:
         words: Keys of known words, ascending.
         ngrams: Keys of the n-grams of the wide branch, ascending.
+        injected: Keys of the words of the token table, ascending; none where the model has no table.
     """
 
     words: UInt64[np.ndarray, " num_words"]
     ngrams: UInt64[np.ndarray, " num_ngrams"]
+    injected: UInt64[np.ndarray, " num_injected"] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def word_rows(self, keys: UInt64[np.ndarray, " num_keys"]) -> Int32[np.ndarray, " num_keys"]:
         """Row of each word in the word table, counted from 1; 0 for an unknown word."""
         return find_rows(keys, self.words) + np.int32(1)
+
+    def injected_rows(self, keys: UInt64[np.ndarray, " num_keys"]) -> Int32[np.ndarray, " num_keys"] | None:
+        """Row of each word in the token table, counted from 1; 0 where it has no vector. None without a table."""
+        return find_rows(keys, self.injected) + np.int32(1) if len(self.injected) else None
 
 
 def word_keys(forms: Sequence[str], config: TextConfig) -> UInt64[np.ndarray, " num_forms"]:

@@ -1,0 +1,153 @@
+"""Vectors of words from elsewhere, by key, in one `.safetensors` file; where they come from it does not know."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt64
+
+from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.config import TextConfig
+from textlattice.errors import ArtefactError, DataError
+from textlattice.text.normalise import normalise
+from textlattice.text.vocabulary import word_keys
+
+_AGAIN = "make the table again with textlattice.runtime.token_table.token_table"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TokenTable:
+    """Vectors of words; a key's place is the row of its vector.
+
+    Args:
+        keys: 64-bit keys of the words, ascending.
+        vectors: Their vectors, finite; at least one, of any scale.
+
+    Raises:
+        DataError: The keys are not ascending, or the vectors are none, not finite or not one a key.
+    """
+
+    keys: UInt64[np.ndarray, " num_words"]
+    vectors: Float32[np.ndarray, "num_words dim"]
+
+    def __post_init__(self) -> None:
+        _check(self.keys, self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        return self.vectors.shape[1]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of keys and vectors, in memory and in a model folder."""
+        return self.keys.nbytes + self.vectors.nbytes
+
+
+def token_table(
+    words: Sequence[str], vectors: Shaped[np.ndarray, "num_words dim"], config: TextConfig
+) -> TokenTable:
+    """The table of these words, found in a text exactly as a known word is.
+
+    Words are normalised and lower-cased as the settings say; where several become one key, the first holds.
+    A word that texts are never cut into (`New York`, a piece of a word) is kept, but never found.
+
+    Args:
+        words: Words, the most frequent first; marks of a tokenizer already taken off.
+        vectors: One a word, of any type of float.
+        config: Settings of the model that the table is for.
+
+    Raises:
+        DataError: There are no words, not one vector a word, or a vector is not finite in float32.
+    """
+    if len(words) != len(vectors):
+        raise DataError(
+            f"token table: expected one vector a word, got {len(words)} words and {len(vectors)} vectors."
+        )
+    keys, first = np.unique(
+        word_keys([normalise(word, config.normalisation).text for word in words], config), return_index=True
+    )
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        rows = vectors[first].astype(np.float32)
+    return TokenTable(keys=keys, vectors=rows)
+
+
+def read_token_table(path: Path) -> TokenTable:
+    """The table in a file.
+
+    Raises:
+        ArtefactError: The file cannot be read or is no `.safetensors` file of two arrays.
+        DataError: What it holds is no table.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(
+            f"token table {path}: expected a file, got: {error.strerror or error}; check the path."
+        ) from error
+    try:
+        arrays = unpack_tensors(content)
+    except ArtefactError as error:
+        raise ArtefactError(f"token table {path}: {error}") from error
+    if set(arrays) != {"keys", "vectors"}:
+        raise ArtefactError(
+            f"token table {path}: expected the arrays keys and vectors, got {', '.join(sorted(arrays)) or 'none'}; "
+            f"{_AGAIN}."
+        )
+    try:
+        _check(**arrays)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return TokenTable(**arrays)
+
+
+def write_token_table(table: TokenTable, path: Path) -> None:
+    """Writes a table as one file, beside its place first, so that a reader never sees half of it.
+
+    Raises:
+        ArtefactError: The file cannot be written; what stood there is kept.
+    """
+    content = pack_tensors({"keys": table.keys, "vectors": table.vectors})
+    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        try:
+            with aside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArtefactError(
+            f"token table {path}: cannot be written: {error.strerror or error}; check the folder, free space "
+            "and permissions."
+        ) from error
+
+
+def _check(keys: np.ndarray, vectors: np.ndarray) -> None:
+    """Raises `DataError` where these arrays are no table."""
+    if (keys.dtype, keys.ndim, vectors.dtype, vectors.ndim) != (np.uint64, 1, np.float32, 2):
+        raise DataError(
+            "token table: expected keys uint64 [num_words] and vectors float32 [num_words, dim], got "
+            f"{keys.dtype} {list(keys.shape)} and {vectors.dtype} {list(vectors.shape)}; {_AGAIN}."
+        )
+    if len(keys) != len(vectors) or not vectors.size:
+        raise DataError(
+            f"token table: expected one vector a key and at least one number, got {len(keys)} keys and "
+            f"vectors {list(vectors.shape)}; {_AGAIN}."
+        )
+    if (keys[1:] <= keys[:-1]).any():
+        raise DataError(
+            f"token table: expected ascending keys, got {int((keys[1:] <= keys[:-1]).sum())} out of order; "
+            f"{_AGAIN}."
+        )
+    num_broken = int((~np.isfinite(vectors)).any(1).sum())
+    if num_broken:
+        raise DataError(
+            f"token table: expected finite vectors, got {num_broken} of {len(keys)} with NaN or infinity; "
+            "leave those words out."
+        )
