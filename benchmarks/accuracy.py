@@ -12,14 +12,12 @@ from records import pack
 from textlattice.baselines.compare import predictor_of, selection_slices, softmax
 from textlattice.baselines.linear import LinearBaseline, train_baseline
 from textlattice.config import Config, to_dict
-from textlattice.evaluation.cost import document_cost, model_cost
 from textlattice.evaluation.metrics import evaluate
+from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.text.document import Document, read_document
-from textlattice.text.lookup import subword_ids
-from textlattice.text.vocabulary import word_keys
 from textlattice.training.fit import Trained, fit
 from textlattice.training.progress import Progress
-from textlattice.training.wide import NgramDocuments, read_ngrams
+from textlattice.training.wide import KeyedDocuments, read_keys
 
 VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}}
 """Settings that make a variant of ours out of the preset."""
@@ -55,7 +53,7 @@ def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
     predict_seconds = time.perf_counter() - start
 
     documents = [read_document(text, config.text) for text in data.test.texts]
-    ngrams = read_ngrams(documents, config.text, Progress())
+    ngrams = read_keys(documents, config.text, Progress())[1]
     wide, deep = branches(trained, total, documents, ngrams)
     labels = trained.task.labels
     models = {
@@ -75,7 +73,8 @@ def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
         "predict_seconds": round(predict_seconds, 2),
         "trained_docs_per_second": round(network["steps"] * docs_per_step / max(network["seconds"], 0.1), 1),
         "predicted_docs_per_second": round(len(data.test.texts) / predict_seconds, 1),
-        **cost(trained, documents[:_COUNTED], ngrams),
+        **model_cost(config, trained.collator.vocabulary, trained.task.num_outputs),
+        **document_cost(trained.collator, config, trained.task.num_outputs, documents[:_COUNTED]),
         "record": trained.record,
         "models": models,
     }
@@ -116,7 +115,7 @@ def run_linear(name: str, data: Dataset, config: Config) -> dict[str, Any]:
 
 
 def branches(
-    trained: Trained, total: np.ndarray, documents: list[Document], ngrams: NgramDocuments
+    trained: Trained, total: np.ndarray, documents: list[Document], ngrams: KeyedDocuments
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits of each branch alone, wide and deep; None where the sum leaves the latter out.
 
@@ -152,33 +151,3 @@ def judge_baseline(baseline: LinearBaseline, data: Dataset) -> dict[str, Any]:
     if type(baseline).__name__ == "TfidfSvm":
         figures |= {"log_loss": None, "ece": None}
     return figures
-
-
-def cost(trained: Trained, documents: list[Document], ngrams: NgramDocuments) -> dict[str, Any]:
-    """Stored and active parameters, and FLOPs of a mean document, by counts of these documents."""
-    text, vocabulary = trained.config.text, trained.collator.vocabulary
-    num_outputs = trained.task.num_outputs
-    stored = model_cost(trained.config, vocabulary, num_outputs)
-    counts: dict[str, list[int]] = {name: [] for name in ("forms", "characters", "subwords", "words")}
-    for document in documents:
-        forms = list(dict.fromkeys(document.forms()))
-        words = vocabulary.word_rows(word_keys(forms, text))
-        counts["forms"].append(len(forms))
-        counts["characters"].append(sum(map(len, forms)))
-        counts["subwords"].append(
-            len(np.unique(subword_ids(forms, text.subword_lengths, text.num_subwords)[0]))
-        )
-        counts["words"].append(len(np.unique(words[words > 0])))
-    known = np.diff(ngrams.matrix(vocabulary.ngrams).indptr)[: len(documents)]
-    mean = document_cost(
-        stored,
-        trained.config,
-        num_outputs,
-        num_tokens=np.array([document.num_tokens for document in documents]),
-        num_forms=np.array(counts["forms"]),
-        num_form_characters=np.array(counts["characters"]),
-        num_subwords=np.array(counts["subwords"]),
-        num_known_words=np.array(counts["words"]),
-        num_ngrams=known,
-    )
-    return {**stored, **{name: round(value) for name, value in mean.items()}}

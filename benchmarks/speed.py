@@ -25,7 +25,7 @@ from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training.progress import Progress
-from textlattice.training.wide import known_ngrams, read_ngrams
+from textlattice.training.wide import known_ngrams, read_keys
 
 LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 SHORT = 1_000
@@ -176,7 +176,7 @@ def _predictor(name: str) -> Predictor:
     config = preset(name)
     documents = [read_document(" ".join(_words(100_000)), config.text)] * 2  # known is what stands in two
     words = known_words((document.forms() for document in documents), config.text)
-    ngrams = known_ngrams(read_ngrams(documents, config.text, Progress()), 2)
+    ngrams = known_ngrams(read_keys(documents, config.text, Progress())[1], 2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = CnnGnnClassifier(config, num_outputs=2, num_words=len(words), num_ngrams=len(ngrams))

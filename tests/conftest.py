@@ -6,8 +6,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from textlattice.runtime.token_table import TokenTable
 
 STEMS = """hope joy care use thank fear harm help power taste end color grace play mind rest skill thought
 time truth art cheer event faith fruit law mercy peace pain need"""
@@ -50,6 +55,53 @@ def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytes
     path = tmp_path_factory.mktemp("models") / "tiny"
     save_trained(fit(*tiny_texts, config), path, source={"name": "reviews"})
     return path
+
+
+@pytest.fixture(scope="session")
+def kindred() -> "Kindred":
+    """Made-up words of two kinds that only a token table tells apart: those of the test are in no training text."""
+    from textlattice.config import TextConfig
+    from textlattice.runtime.token_table import token_table
+
+    draw = np.random.default_rng(3)
+    words = ["".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(240)]
+    kind = np.arange(240) % 2
+    vectors = 50 * (draw.normal(size=(2, 5))[kind] + 0.3 * draw.normal(size=(240, 5)))
+    texts = [f"the {words[place]} was {words[place + 2]}" for place in range(0, 240, 4)]
+    texts += [f"the {words[place]} was {words[place + 2]}" for place in range(1, 240, 4)]
+    labels = ["even"] * 60 + ["odd"] * 60
+    return Kindred(
+        table=token_table(words, vectors, TextConfig()),
+        texts=texts[::2],
+        labels=labels[::2],
+        test_texts=texts[1::2],
+        test_labels=labels[1::2],
+    )
+
+
+@pytest.fixture(scope="session")
+def injected_folder(kindred: "Kindred", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained folder of the preset `tiny` with a token table; not to be changed."""
+    from textlattice.config import preset
+    from textlattice.training.fit import fit
+    from textlattice.training.save import save_trained
+
+    config = preset("tiny").with_settings({"train.epochs": 8, "train.patience": 8, "train.threads": 1})
+    path = tmp_path_factory.mktemp("models") / "injected"
+    trained = fit(kindred.texts, kindred.labels, config, token_table=kindred.table)
+    save_trained(trained, path, source={"name": "kindred"})
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kindred:
+    """Rows to train on and to test with, and a table of the words of both."""
+
+    table: "TokenTable"
+    texts: list[str]
+    labels: list[str]
+    test_texts: list[str]
+    test_labels: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

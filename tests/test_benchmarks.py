@@ -16,7 +16,7 @@ from textlattice.text.document import read_document
 from textlattice.training.fit import fit
 from textlattice.training.network import network_logits
 from textlattice.training.progress import Progress
-from textlattice.training.wide import read_ngrams
+from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
 accuracy, datasets, plot, records, run, speed = (
@@ -163,7 +163,7 @@ def test_branches_add_up_to_the_sum():
     new = [*rows(9, 1)[0], ""]
     documents = [read_document(text, trained.config.text) for text in new]
     total = predictor_of(trained).logits(new)
-    ngrams = read_ngrams(documents, trained.config.text, Progress())
+    ngrams = read_keys(documents, trained.config.text, Progress())[1]
     wide, deep = accuracy.branches(trained, total, documents, ngrams)
     alone = network_logits(trained.model, trained.collator, documents[:-1])
     np.testing.assert_allclose(deep[:-1], alone, atol=1e-5)

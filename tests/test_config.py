@@ -87,6 +87,7 @@ def test_json_values_become_ours(values, expected):
         (lambda: CnnGnnConfig(num_heads=6), r"got num_heads=6 and channels=64; try 4"),
         (lambda: CnnGnnConfig(channels=0), r"model\.channels must be positive, got 0"),
         (lambda: CnnGnnConfig(dropout=1.0), r"model\.dropout must lie in \[0, 1\), got 1"),
+        (lambda: CnnGnnConfig(injected_channels=-1), r"injected_channels must not be negative, got -1"),
         (lambda: TrainConfig(epochs=0), r"train\.epochs must be positive, got 0"),
         (lambda: TrainConfig(max_minutes=0.0), r"train\.max_minutes must be positive, got 0"),
         (lambda: TrainConfig(label_smoothing=1.0), r"label_smoothing must lie in \[0, 1\), got 1"),

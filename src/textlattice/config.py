@@ -115,7 +115,7 @@ class CnnGnnConfig:
         channels: Width of a token.
         num_heads: Attention heads; must divide `channels`.
         head_channels: Hidden width of the classifier.
-        injected_channels: Width of injected token vectors; 0 means none.
+        injected_channels: Width of the vectors of the token table; training sets it, 0 means no table.
         graph_attention: False gives the "no graph" row: attention out, convolution widened to equal parameters.
         dropout: Probability that a channel of a token is dropped in training.
         word_dropout: Probability that the word row of a token is dropped in training.
@@ -133,6 +133,10 @@ class CnnGnnConfig:
     def __post_init__(self) -> None:
         for name in ("char_channels", "channels", "num_heads", "head_channels"):
             _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
+        _require(
+            self.injected_channels >= 0,
+            f"model.injected_channels must not be negative, got {self.injected_channels}.",
+        )
         _require(
             self.channels % self.num_heads == 0,
             f"model.num_heads must divide model.channels, got num_heads={self.num_heads} and "
@@ -159,13 +163,14 @@ class TrainConfig:
         clip: Largest gradient norm.
         ema_decay: Decay of the exponential moving average of weights; 0 turns it off.
         label_smoothing: Mass spread over all classes.
+        word_vectors: What word rows begin as: vectors of `cooccurrence` in the fit rows, or `random` small numbers.
         class_weight: `balanced` weighs each class by the inverse of its frequency.
         patience: Epochs without a better selection loss before training stops.
         seed: Seed of weights, row order, dropout and graph salts.
         threads: PyTorch threads; 0 keeps PyTorch's own choice.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     steps: int | None = None
     max_minutes: float | None = None
     batch_size: int = 64
@@ -175,6 +180,7 @@ class TrainConfig:
     clip: float = 1.0
     ema_decay: float = 0.99
     label_smoothing: float = 0.0
+    word_vectors: Literal["cooccurrence", "random"] = "cooccurrence"
     class_weight: Literal["none", "balanced"] = "none"
     patience: int = 3
     seed: int = 0

@@ -31,7 +31,9 @@ class MissingExtraError(TextlatticeError, ImportError):
     """A part that needs an optional dependency which is not installed."""
 
     def __init__(self, part: str, extra: str) -> None:
-        super().__init__(f"{part} needs the extra [{extra}]; install it with: pip install 'textlattice[{extra}]'")
+        super().__init__(
+            f"{part} needs the extra [{extra}]; install it with: pip install 'textlattice[{extra}]'"
+        )
 
 
 class TrainingError(TextlatticeError, RuntimeError):

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from textlattice import load
+from textlattice.runtime.token_table import write_token_table
 
 METRICS = """num_rows num_rejected accuracy macro_precision macro_recall macro_f1 weighted_precision
 weighted_recall weighted_f1 macro_auc log_loss ece intervals per_class confusion_matrix"""
@@ -68,6 +69,25 @@ def test_options_of_their_own_win_over_set(cli, table, tmp_path):
     assert json.loads(ran.out)["network"]["total_steps"] <= 4
     settings = json.loads((tmp_path / "m" / "training.json").read_text())["settings"]["train"]
     assert (settings["epochs"], settings["steps"]) == (1, 2)
+
+
+def test_a_token_table_becomes_part_of_the_model(cli, tmp_path, kindred):
+    rows = "".join(f"{text},{label}\n" for text, label in zip(kindred.texts, kindred.labels, strict=True))
+    (tmp_path / "rows.csv").write_text("text,label\n" + rows)
+    write_token_table(kindred.table, tmp_path / "words.safetensors")
+    words = ("train", tmp_path / "rows.csv", "-o", tmp_path / "model", *QUICK, "--token-table")
+    ran = cli(*words, tmp_path / "words.safetensors")
+    assert ran.code == 0
+    assert "240 words, 0.0 MB, 50.0 % of the tokens" in ran.out
+    assert "token table: 240 vectors of 5 numbers" in ran.err
+    record = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert record["source"]["token_table"] == str(tmp_path / "words.safetensors")
+    assert record["settings"]["model"]["injected_channels"] == 5
+    info = json.loads(cli("info", tmp_path / "model", "--json").out)
+    assert (info["num_injected"], info["training"]["token_table"]["num_words"]) == (240, 240)
+    ran = cli(*words, tmp_path / "nowhere.safetensors")
+    assert ran.code == 1
+    assert "nowhere.safetensors: expected a file, got: No such file or directory" in ran.err
 
 
 def test_a_foreign_folder_is_refused_before_the_work(cli, tmp_path):

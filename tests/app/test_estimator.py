@@ -16,7 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import textlattice
 from textlattice.app.estimator import TextClassifier
-from textlattice.errors import ConfigError, DataError
+from textlattice.config import TextConfig
+from textlattice.errors import ArtefactError, ConfigError, DataError
+from textlattice.runtime.token_table import token_table, write_token_table
 
 TEXTS = [
     "a good film",
@@ -83,6 +85,21 @@ def test_labels_keep_their_dtype_and_order(labels):
     assert predicted.dtype == y.dtype
     assert predicted.tolist() == labels[::-1].tolist()
     assert model.predict_proba(["good"])[0, 1] > 0.5
+
+
+def test_a_token_table_or_its_file(tmp_path):
+    table = token_table(["good", "bad"], np.eye(2), TextConfig())
+    write_token_table(table, tmp_path / "words")
+    by_table, by_path = (
+        clone(tiny(token_table=given)).fit(TEXTS, LABELS) for given in (table, str(tmp_path / "words"))
+    )
+    assert by_table.trained_.config.model.injected_channels == 2
+    np.testing.assert_array_equal(by_table.predict_proba(TEXTS), by_path.predict_proba(TEXTS))
+    assert "TokenTable" in repr(by_table)
+    with pytest.raises(ArtefactError, match="nowhere: expected a file"):
+        tiny(token_table=tmp_path / "nowhere").fit(TEXTS, LABELS)
+    with pytest.raises(ConfigError, match="got 3 and a table of width 2"):
+        tiny(token_table=table, settings={"model.injected_channels": 3}).fit(TEXTS, LABELS)
 
 
 def test_an_empty_text_gets_the_shares_of_the_labels(fitted):

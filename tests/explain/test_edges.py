@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from textlattice import load
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.config import preset
@@ -76,3 +77,11 @@ def test_short_documents():
 def test_a_model_without_graph_keeps_none():
     model, collator, read = parts(model__graph_attention=False)
     assert kept_edges(model, collator, read(LONG)) == []
+
+
+def test_a_model_with_a_token_table(injected_folder, kindred):
+    predictor = load(injected_folder)
+    document = read_document(" ".join(kindred.test_texts[:5]), predictor.config.text)
+    edges = kept_edges(predictor.engine.model, predictor.collator, document)
+    assert {edge.token for edge in edges} <= set(range(document.num_tokens))
+    assert edges

@@ -53,9 +53,12 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def exported(tiny_folder, tmp_path_factory):
     """The exported folder, and how far `torch.export` alone is from the model."""
-    target = tmp_path_factory.mktemp("exported") / "tiny"
+    return export(tiny_folder, tmp_path_factory.mktemp("exported") / "tiny")
+
+
+def export(source, target):
     done = subprocess.run(
-        [sys.executable, "-c", EXPORT, str(tiny_folder), str(target)],
+        [sys.executable, "-c", EXPORT, str(source), str(target)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -79,6 +82,17 @@ def test_answers_are_those_of_the_trained_folder(tiny_folder, exported, texts):
     trained, light = load(tiny_folder), load(exported[0])
     np.testing.assert_allclose(light.probabilities(texts), trained.probabilities(texts), rtol=0, atol=1e-5)
     assert light.predict(texts) == trained.predict(texts)
+
+
+def test_a_folder_with_a_token_table(injected_folder, kindred, tmp_path):
+    target, done = export(injected_folder, tmp_path / "exported")
+    assert json.loads(done.stdout) < 1e-6
+    trained, light = load(injected_folder), load(target)
+    assert "injected" in {item.name for item in light.engine._classify.get_inputs()}
+    texts = [*kindred.test_texts, "nothing known", ""]
+    np.testing.assert_allclose(light.probabilities(texts), trained.probabilities(texts), rtol=0, atol=1e-5)
+    assert light.predict(kindred.test_texts) == kindred.test_labels
+    assert (target / "README.md").read_text().count("words that were not learned here") == 1
 
 
 def test_a_batch_without_ngrams_or_subwords_runs(tiny_folder, exported):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,7 @@ def make_model(config, collator, num_outputs=3):
             num_outputs=num_outputs,
             num_words=len(collator.vocabulary.words),
             num_ngrams=len(collator.vocabulary.ngrams),
+            num_injected=len(collator.vocabulary.injected),
         )
         model.wide.weight.normal_()
         model.wide.bias.normal_()
@@ -55,6 +58,36 @@ def tensors(batch):
 def logits(model, collator, documents):
     with torch.inference_mode():
         return model(tensors(collator.collate(documents)))
+
+
+def with_table(collator, num_injected):
+    """Settings, model and collator with a token table of some words."""
+    config = TINY.with_settings({"model.injected_channels": 5})
+    words = ["film", "good", "text", "und", "weiter", "مرحبا", "unheard"][:num_injected]
+    vocabulary = dataclasses.replace(collator.vocabulary, injected=np.sort(word_keys(words, TINY.text)))
+    collator = dataclasses.replace(collator, vocabulary=vocabulary)
+    model = make_model(config, collator)
+    model.fill_injected(torch.randn(num_injected, 5, generator=torch.Generator().manual_seed(0)))
+    return config, model, collator
+
+
+@pytest.mark.parametrize("num_injected", [1, 7])
+def test_with_a_token_table_too_each_document_equals_the_slow_twin(collator, num_injected):
+    config, model, collator = with_table(collator, num_injected)
+    with torch.inference_mode():
+        batch = tensors(collator.collate(DOCUMENTS))
+        found = model.deep(batch, model.encode_forms(batch.forms))
+        for place, document in enumerate(DOCUMENTS):
+            expected = reference.deep_logits(model, collator, config, document)
+            torch.testing.assert_close(found[place], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_off_is_absent(model, collator):
+    _, injected, _ = with_table(collator, 2)
+    more = injected.state_dict().keys() - model.state_dict().keys()
+    assert more == {f"word_input.{name}" for name in ("vectors", "projection.weight")}
+    assert model.token_conv.weight.shape == (3, 16, 2 * 16)
+    assert injected.token_conv.weight.shape == (3, 16, 3 * 16)
 
 
 def test_each_document_equals_the_slow_twin(model, collator):

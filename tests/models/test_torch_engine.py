@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,19 @@ def test_round_trip(model):
     assert not loaded.training
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
     assert np.array_equal(logits(TorchEngine(loaded)), logits(TorchEngine(model)))
+
+
+def test_round_trip_with_a_token_table():
+    config = TINY.with_settings({"model.injected_channels": 4})
+    vocabulary = dataclasses.replace(VOCABULARY, injected=np.array([1, 2, 3], np.uint64))
+    model = CnnGnnClassifier(config, num_outputs=3, num_words=2, num_ngrams=1, num_injected=3)
+    model.fill_injected(torch.ones(3, 4))
+    loaded = load_model(engine_files(model), config, 3, vocabulary)
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+    with pytest.raises(ArtefactError, match=r"does not fit config\.json: .*vectors"):
+        load_model(
+            engine_files(model), config, 3, dataclasses.replace(vocabulary, injected=np.zeros(1, np.uint64))
+        )
 
 
 def test_loading_leaves_the_global_generator_alone(model):

@@ -12,7 +12,7 @@ from textlattice.training import network
 from textlattice.training.fit import Candidate, _Fitting, fit
 from textlattice.training.network import network_logits
 from textlattice.training.progress import Progress
-from textlattice.training.wide import WideFitter, read_ngrams
+from textlattice.training.wide import WideFitter, read_keys
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})
 
@@ -125,7 +125,7 @@ def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     found = TorchEngine(model)
     batch = collator.collate(corpus.documents)
     logits = found.classify(batch, found.encode_forms(batch.forms))
-    expected = 2 * wide.logits(read_ngrams(corpus.documents, QUICK.text, Progress())) + 0.5 * deep
+    expected = 2 * wide.logits(read_keys(corpus.documents, QUICK.text, Progress())[1]) + 0.5 * deep
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 

@@ -10,11 +10,11 @@ from textlattice.training import wide
 from textlattice.training.progress import Progress
 from textlattice.training.wide import (
     FittedWide,
-    NgramDocuments,
+    KeyedDocuments,
     WideFitter,
     known_ngrams,
     log_count_ratio,
-    read_ngrams,
+    read_keys,
 )
 
 TEXT = preset("tiny").text
@@ -23,13 +23,13 @@ TEXT = preset("tiny").text
 def documents(*rows):
     """N-gram keys of documents, given as lists of small numbers."""
     keys = [key for row in rows for key in sorted(row)]
-    return NgramDocuments(
+    return KeyedDocuments(
         keys=np.array(keys, np.uint64), doc_ptr=np.cumsum([0, *map(len, rows)]).astype(np.int64)
     )
 
 
 def read(*texts):
-    return read_ngrams([read_document(text, TEXT) for text in texts], TEXT, Progress())
+    return read_keys([read_document(text, TEXT) for text in texts], TEXT, Progress())[1]
 
 
 # Features.

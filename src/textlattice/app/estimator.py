@@ -13,6 +13,7 @@ from textlattice import config
 from textlattice.app.terminal import progress
 from textlattice.errors import MissingExtraError
 from textlattice.runtime.predictor import Predictor
+from textlattice.runtime.token_table import TokenTable, read_token_table
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -54,6 +55,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         seed: Seed of everything random; the same seed gives the same model.
         threads: PyTorch threads while training; 0 keeps PyTorch's own choice.
         class_weight: `balanced`, or a weight by label.
+        token_table: Vectors of words from elsewhere, a `TokenTable` or the path of its file.
         verbose: Whether training shows its progress on stderr.
 
     Attributes:
@@ -78,6 +80,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         seed: int = 0,
         threads: int = 0,
         class_weight: str | Mapping[Any, int | float] | None = None,
+        token_table: TokenTable | str | PathLike[str] | None = None,
         verbose: bool = False,
     ) -> None:
         self.preset = preset
@@ -88,6 +91,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         self.seed = seed
         self.threads = threads
         self.class_weight = class_weight
+        self.token_table = token_table
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "TextClassifier":
@@ -101,6 +105,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ConfigError: The preset or a setting is unknown, or a value does not fit (a ValueError).
+            DataError: The token table knows none of the tokens (a ValueError).
+            ArtefactError: The file of the token table cannot be read (an OSError).
             TypeError: A row is no text.
             ValueError: Lengths differ, there are no rows, or fewer than two labels.
             TrainingError: Training diverged at once (a RuntimeError).
@@ -125,6 +131,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
                 self._config(),
                 sample_weight=None if weights is None else weights[used].tolist(),
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
+                token_table=self._token_table(),
                 progress=listener,
             )
         self.classes_ = classes
@@ -169,6 +176,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _order(self) -> list[int]:
         """Place in the task of each of `classes_`; the task sorts labels as text, 10 before 9."""
         return [self.trained_.task.labels.index(str(label)) for label in self.classes_.tolist()]
+
+    def _token_table(self) -> TokenTable | None:
+        if self.token_table is None or isinstance(self.token_table, TokenTable):
+            return self.token_table
+        return read_token_table(Path(self.token_table))
 
     def _config(self) -> config.Config:
         given = {name: getattr(self, name) for name, default in _DEFAULTS.items()}

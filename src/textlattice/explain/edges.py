@@ -46,7 +46,8 @@ def kept_edges(model: CnnGnnClassifier, collator: Collator, document: Document) 
     batch = map_arrays(collator.collate([document]), torch.from_numpy)
     doc_index, graph = batch.documents.doc_index, batch.graph1
     with torch.inference_mode():
-        tokens = model.word_input(model.encode_forms(batch.forms), batch.tokens.form, batch.tokens.word)
+        forms = model.encode_forms(batch.forms)
+        tokens = model.word_input(forms, batch.tokens.form, batch.tokens.word, batch.tokens.injected)
         tokens = model.token_conv(tokens, doc_index)
         mask = graph.mask.to(tokens.dtype)
         _, scores = blocks.block1(tokens, doc_index, graph.neighbours, mask, None)

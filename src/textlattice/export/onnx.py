@@ -49,7 +49,8 @@ _SIZES = {
     **dict.fromkeys(("subwords", "subword_index"), "num_subwords"),
     "vectors": "num_forms",
     **dict.fromkeys(
-        ("form", "word", "doc_index", "neighbours1", "mask1", "neighbours2", "mask2"), "num_tokens"
+        ("form", "word", "injected", "doc_index", "neighbours1", "mask1", "neighbours2", "mask2"),
+        "num_tokens",
     ),
     "doc_ptr": "doc_bounds",
     **dict.fromkeys(("ngram_row", "ngram_doc"), "num_ngrams"),
@@ -86,7 +87,7 @@ def export_folder(source: Path, target: Path) -> None:
             f"{source}: expected a trained folder, got one that is exported; use it as it is."
         )
     model = load_model(saved.folder.files, saved.config, saved.task.num_outputs, saved.vocabulary)
-    batches = list(_check_batches(saved.collator, num_words=len(saved.vocabulary.words)))
+    batches = list(_check_batches(saved.collator))
     files = export_model(model, batches[-1])
     difference = largest_difference(model, files, batches)
     if not difference <= MAX_DIFFERENCE:
@@ -221,10 +222,11 @@ class _Classify(nn.Module):
         mask2: Tensor,
         ngram_row: Tensor,
         ngram_doc: Tensor,
+        injected: Tensor | None = None,
     ) -> Tensor:
         batch = TextBatch(
             forms=None,
-            tokens=Tokens(form=form, word=word),
+            tokens=Tokens(form=form, word=word, injected=injected),
             documents=Documents(doc_ptr=doc_ptr, doc_index=doc_index),
             graph1=Graph(neighbours=neighbours1, mask=mask1),
             graph2=Graph(neighbours=neighbours2, mask=mask2),
@@ -280,19 +282,25 @@ def _as_places(index: Any) -> Any:
     return op.Unsqueeze(op.Cast(index, to=7), op.Constant(value_ints=[1]))  # 7: int64
 
 
-def _check_batches(collator: Collator, *, num_words: int) -> Iterator[TextBatch[np.ndarray]]:
-    """Each text alone, then all of them; known words and n-grams are put in, whatever the texts say."""
-    draw = np.random.default_rng(0)
+def _check_batches(collator: Collator) -> Iterator[TextBatch[np.ndarray]]:
+    """Each text alone, then all of them; known rows of every table are put in, whatever the texts say."""
+    draw, vocabulary = np.random.default_rng(0), collator.vocabulary
     documents = [read_document(text, collator.text) for text in _TEXTS]
     for chosen in [*([document] for document in documents), documents]:
         batch = collator.collate(chosen)
         num_tokens, num_docs = len(batch.tokens.form), len(chosen)
-        num_ngrams = 3 * num_tokens if len(collator.vocabulary.ngrams) else 0
+        num_ngrams = 3 * num_tokens if len(vocabulary.ngrams) else 0
         yield dataclasses.replace(
             batch,
-            tokens=Tokens(form=batch.tokens.form, word=draw.integers(0, num_words + 1, num_tokens, np.int32)),
+            tokens=Tokens(
+                form=batch.tokens.form,
+                word=draw.integers(0, len(vocabulary.words) + 1, num_tokens, np.int32),
+                injected=None
+                if batch.tokens.injected is None
+                else draw.integers(0, len(vocabulary.injected) + 1, num_tokens, np.int32),
+            ),
             ngrams=Ngrams(
-                row=draw.integers(0, max(1, len(collator.vocabulary.ngrams)), num_ngrams, np.int32),
+                row=draw.integers(0, max(1, len(vocabulary.ngrams)), num_ngrams, np.int32),
                 doc_index=np.sort(draw.integers(0, num_docs, num_ngrams, np.int32)),
             ),
         )

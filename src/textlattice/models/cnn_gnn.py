@@ -16,7 +16,7 @@ from textlattice.nn.block import ConvBlock, GraphBlock
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.gate import keep_edges, rewire
 from textlattice.nn.head import Head
-from textlattice.nn.inject import WordInput
+from textlattice.nn.inject import InjectedWordInput, WordInput
 from textlattice.nn.readout import Readout
 from textlattice.nn.spelling import SpellingEncoder
 
@@ -75,22 +75,41 @@ class CnnGnnClassifier(nn.Module):
         num_outputs: Logits a document.
         num_words: Known words.
         num_ngrams: Known n-grams of the wide branch; 0 leaves only its bias.
+        num_injected: Words of the token table; read only where the settings give its vectors a width.
 
     Source: CNN-GNN (arXiv 2507.07414); what differs is told in `docs/architecture.md`.
     """
 
-    def __init__(self, config: Config, *, num_outputs: int, num_words: int, num_ngrams: int) -> None:
+    def __init__(
+        self, config: Config, *, num_outputs: int, num_words: int, num_ngrams: int, num_injected: int = 0
+    ) -> None:
         super().__init__()
         text, model = config.text, config.model
         self.spelling = SpellingEncoder(
             text.num_characters, text.num_subwords, model.char_channels, model.channels
         )
-        self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
-        self.token_conv = RaggedConv(2 * model.channels, model.channels, 3)
+        if model.injected_channels:
+            self.word_input: WordInput = InjectedWordInput(
+                *(num_words, model.channels, model.dropout, model.word_dropout),
+                num_injected=num_injected,
+                injected_channels=model.injected_channels,
+            )
+        else:
+            self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
+        self.token_conv = RaggedConv(self.word_input.out_channels, model.channels, 3)
         self.blocks = GraphBlocks(config) if model.graph_attention else ConvBlocks(config)
         self.readout = Readout(model.channels)
         self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)
         self.wide = Wide(num_ngrams, num_outputs)
+
+    def fill_words(self, rows: Float[Tensor, "num_words channels"]) -> None:
+        """Begins the rows of the known words with the given ones; training goes on from there."""
+        self.word_input.fill_words(rows)
+
+    def fill_injected(self, vectors: Float[Tensor, "num_injected injected_channels"]) -> None:
+        """Takes the vectors of a token table; they are not trained. For settings that give them a width."""
+        assert isinstance(self.word_input, InjectedWordInput)
+        self.word_input.fill_vectors(vectors)
 
     def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
@@ -120,7 +139,7 @@ class CnnGnnClassifier(nn.Module):
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
     ) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits of the graph network alone."""
-        tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word)
+        tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word, batch.tokens.injected)
         tokens = self.token_conv(tokens, batch.documents.doc_index)  # [num_tokens, channels]
         tokens = self.blocks(tokens, batch.documents, batch.graph1, batch.graph2)
         documents = self.readout(tokens, batch.documents.doc_index, batch.documents.doc_ptr)

@@ -67,6 +67,7 @@ def load_model(
             num_outputs=num_outputs,
             num_words=len(vocabulary.words),
             num_ngrams=len(vocabulary.ngrams),
+            num_injected=len(vocabulary.injected),
         )
     try:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})

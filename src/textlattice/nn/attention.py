@@ -15,7 +15,8 @@ from torch import Tensor, nn
 VOID_SCORE = -1e4
 """Score of a slot that holds no edge, natural-log units."""
 _NEGATIVE_SLOPE = 0.2
-_BLOCK = 512  # tokens a block of the backward pass: [block, degree, channels] stays in the cache
+_BLOCK = 512  # rows at a time where all slots are held: [block, degree, channels] stays in the cache
+_ROWS = 4096  # rows at a time where slots follow one another: [rows, channels] stays in the cache
 
 
 def attention_weights(
@@ -65,18 +66,28 @@ def attend(
 
     Source: GATv2 (arXiv 2105.14491), equations 4 and 7; CNN-GNN (arXiv 2507.07414), equations 11 to 13.
     """
-    num_tokens, degree = neighbours.shape
-    num_heads, head_channels = weight.shape
+    if torch.compiler.is_compiling():  # an exported graph has no loop whose length depends on the batch
+        return _attend_rows(query, message, weight, neighbours, gate)
+    blocks = [slice(start, start + _ROWS) for start in range(0, max(1, len(query)), _ROWS)]
+    parts = [_attend_rows(query[b], message, weight, neighbours[b], gate[b]) for b in blocks]
+    mixed, scores = zip(*parts, strict=True)
+    return torch.cat(mixed), torch.cat(scores)
+
+
+def _attend_rows(
+    query: Tensor, message: Tensor, weight: Tensor, neighbours: Tensor, gate: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`attend` for some rows of the table; `message` holds all tokens."""
     slots = []
-    for slot in range(degree):
+    for slot in range(neighbours.shape[1]):
         heard = message.index_select(0, neighbours[:, slot])
-        hidden = F.leaky_relu(query + heard, _NEGATIVE_SLOPE).view(-1, num_heads, head_channels)
+        hidden = F.leaky_relu(query + heard, _NEGATIVE_SLOPE).unflatten(1, weight.shape)
         slots.append((hidden * weight).sum(2))
-    scores = torch.stack(slots, 1)  # [num_tokens, degree, num_heads]
+    scores = torch.stack(slots, 1)  # [rows, degree, num_heads]
     alpha = attention_weights(scores, gate)
-    mixed = message.new_zeros(num_tokens, num_heads, head_channels)
-    for slot in range(degree):
-        heard = message.index_select(0, neighbours[:, slot]).view(mixed.shape)
+    mixed = torch.zeros_like(query).unflatten(1, weight.shape)
+    for slot in range(neighbours.shape[1]):
+        heard = message.index_select(0, neighbours[:, slot]).unflatten(1, weight.shape)
         mixed = torch.addcmul(mixed, heard, alpha[:, slot, :, None])
     return mixed.flatten(1), scores.masked_fill((gate <= 0)[:, :, None], VOID_SCORE)
 

@@ -44,5 +44,5 @@ class RaggedConv(nn.Module):
             if place != radius:
                 shifted = slice(place, place + num_rows)
                 other = (owners[shifted] != segment_index)[:, None]
-                result = result + F.linear(padded[shifted], taps[place]).masked_fill(other, 0)
+                result += F.linear(padded[shifted], taps[place]).masked_fill_(other, 0)
         return result

@@ -1,5 +1,6 @@
 """Rows to a fitted classifier: slices, the wide branch, the graph network, their sum, the temperature."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,27 +8,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 from torch import Tensor
 
 from textlattice.batch.collate import Collator
 from textlattice.config import Config
 from textlattice.data.splits import slice_sizes, stratified_folds, stratified_slices
-from textlattice.errors import DataError, TrainingError
+from textlattice.errors import ConfigError, DataError, TrainingError
 from textlattice.evaluation.calibrate import fit_mixture, fit_temperature, log_loss
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.runtime.cost import document_cost, model_cost
+from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Task
 from textlattice.text.document import Document, read_document
+from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training.losses import row_weights
 from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
 from textlattice.training.optim import keep_freed_memory
 from textlattice.training.progress import Progress
-from textlattice.training.wide import GRID, FittedWide, NgramDocuments, WideFitter, read_ngrams
+from textlattice.training.wide import GRID, FittedWide, KeyedDocuments, WideFitter, read_keys
+from textlattice.training.word_vectors import cooccurrence_vectors
 
 CROSS_FIT_BELOW = 2_000
 """With fewer rows, three-fold cross-fitting takes the place of held-out slices."""
 NUM_FOLDS = 3
+_COUNTED = 500  # documents whose cost is counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,7 @@ class Trained:
     """A fitted classifier.
 
     Args:
-        config: Settings, as asked for.
+        config: Settings, as asked for; a token table sets `model.injected_channels`.
         model: In evaluation mode, the wide branch and the network already on their common scale.
         collator: Makes its batches.
         task: Labels, priors, temperature.
@@ -55,13 +61,15 @@ class Corpus:
 
     Args:
         documents: Cut texts.
-        ngrams: Their n-gram keys.
+        tokens: Keys of their tokens.
+        ngrams: Keys of their distinct n-grams.
         targets: Place of the label of each.
         weights: Weight of each in the losses.
     """
 
     documents: list[Document]
-    ngrams: NgramDocuments
+    tokens: KeyedDocuments
+    ngrams: KeyedDocuments
     targets: Int[np.ndarray, " num_docs"]
     weights: Float[Tensor, " num_docs"]
 
@@ -69,6 +77,7 @@ class Corpus:
         """The chosen rows, in the given order."""
         return Corpus(
             documents=[self.documents[row] for row in rows],
+            tokens=self.tokens.take(rows),
             ngrams=self.ngrams.take(rows),
             targets=self.targets[rows],
             weights=self.weights[torch.from_numpy(rows)],
@@ -94,6 +103,7 @@ def fit(
     validation: tuple[Sequence[str], Sequence[str]] | None = None,
     sample_weight: Sequence[float] | None = None,
     groups: Sequence[str] | None = None,
+    token_table: TokenTable | None = None,
     progress: Progress | None = None,
 ) -> Trained:
     """A classifier of texts.
@@ -108,27 +118,32 @@ def fit(
         validation: Texts and labels in place of the selection slice.
         sample_weight: Weight of each row in all losses.
         groups: Rows of one group stay in one slice.
+        token_table: Vectors of words, frozen, that the network reads beside its own; words of a text that training
+            has not seen bring theirs too, so the whole table becomes part of the model.
         progress: Told of each stage.
 
     Raises:
-        DataError: There is no text, only one label, or lengths differ.
+        ConfigError: `model.injected_channels` is set, and not to the width of the token table.
+        DataError: There is no text, only one label, lengths differ, or no token has a vector in the token table.
         TrainingError: Nothing could be trained.
     """
     progress = progress or Progress()
     names, counts = _check(texts, labels, sample_weight)
+    config = _injecting(config, token_table)
     threads = torch.get_num_threads()
     keep_freed_memory()
     try:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         documents = _read(texts, config, progress)
-        fitting = _Fitting(config, names, progress)
+        fitting = _Fitting(config, names, progress, token_table)
         corpus, rows = fitting.corpus(documents, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
             raise DataError(
                 f"training needs at least {NUM_FOLDS} texts with a token, got {len(rows)}; "
                 "check the text column."
             )
+        table_record = {} if token_table is None else fitting.table_record(token_table, corpus.tokens.keys)
         held_out = None
         if validation is not None:
             held_out, _ = fitting.corpus(_read(validation[0], config, progress), validation[1], None)
@@ -146,7 +161,10 @@ def fit(
         "num_rows": len(texts),
         "num_empty_rows": len(texts) - len(corpus.documents),
         "seconds": round(fitting.budget.elapsed, 1),
+        **table_record,
         **record,
+        "cost": model_cost(config, collator.vocabulary, len(names))
+        | document_cost(collator, config, len(names), corpus.documents[:_COUNTED]),
     }
     return Trained(config=config, model=model.eval(), collator=collator, task=task, record=record)
 
@@ -169,6 +187,18 @@ def _check(
     return names, counts.astype(np.float64)
 
 
+def _injecting(config: Config, table: TokenTable | None) -> Config:
+    """The settings with the width of the token table's vectors."""
+    asked, width = config.model.injected_channels, 0 if table is None else table.dim
+    if asked not in (0, width):
+        found = "no token table" if table is None else f"a table of width {width}"
+        raise ConfigError(
+            f"model.injected_channels must be the width of the token table, got {asked} and {found}; "
+            f"{'give the table' if table is None else 'leave the setting out'}."
+        )
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, injected_channels=width))
+
+
 def _read(texts: Sequence[str], config: Config, progress: Progress) -> list[Document]:
     documents = []
     progress.begin("reading texts", len(texts))
@@ -182,8 +212,14 @@ def _read(texts: Sequence[str], config: Config, progress: Progress) -> list[Docu
 class _Fitting:
     """One call of `fit`: its settings, labels, clock and listener."""
 
-    def __init__(self, config: Config, names: tuple[str, ...], progress: Progress) -> None:
-        self.config, self.names, self.progress = config, names, progress
+    def __init__(
+        self,
+        config: Config,
+        names: tuple[str, ...],
+        progress: Progress,
+        token_table: TokenTable | None = None,
+    ) -> None:
+        self.config, self.names, self.progress, self.token_table = config, names, progress, token_table
         self.budget = Budget(config.train.max_minutes)
 
     def corpus(
@@ -206,8 +242,25 @@ class _Fitting:
             if sample_weight is None
             else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
         )
-        ngrams = read_ngrams(documents, self.config.text, self.progress)
-        return Corpus(documents=documents, ngrams=ngrams, targets=targets, weights=weights), rows
+        tokens, ngrams = read_keys(documents, self.config.text, self.progress)
+        return Corpus(
+            documents=documents, tokens=tokens, ngrams=ngrams, targets=targets, weights=weights
+        ), rows
+
+    def table_record(self, table: TokenTable, keys: UInt64[np.ndarray, " num_tokens"]) -> dict[str, Any]:
+        """What the record says of a token table: its size, and the share of the training tokens that it knows."""
+        share = float((find_rows(keys, table.keys) >= 0).mean())
+        if not share:
+            raise DataError(
+                f"token table: expected words of the training texts, got {len(table.keys)} keys and none of "
+                f"{len(keys)} tokens among them; make it with the text settings of this training."
+            )
+        self.progress.note(
+            f"token table: {len(table.keys):,} vectors of {table.dim} numbers add {table.num_bytes / 1e6:.1f} MB "
+            f"to the model; {100 * share:.1f} % of the training tokens have one"
+        )
+        record = {"num_words": len(table.keys), "channels": table.dim, "bytes": table.num_bytes}
+        return {"token_table": record | {"known_token_share": round(share, 5)}}
 
     def with_slices(
         self, corpus: Corpus, held_out: Corpus | None, groups: list[str] | None
@@ -245,7 +298,7 @@ class _Fitting:
             on_epoch,
             held_out_share=len(selection.documents) / len(fit_rows.documents),
         )
-        self._finish(model, best, wide)
+        self._finish(model, best, wide, fit_rows.targets)
         logits = best.scales[0] * wide.logits(calibration.ngrams)
         logits = logits + network_logits(model, collator, calibration.documents)
         temperature = fit_temperature(logits, calibration.targets)
@@ -341,7 +394,7 @@ class _Fitting:
             )
             if not best.state:
                 best.scales = (best.scales[0], 0.0)
-        self._finish(model, best, wide)
+        self._finish(model, best, wide, corpus.targets)
         a, b = best.scales
         mixed = a * wide_logits[penalty] + (b * deep_logits[best.epoch] if b else 0.0)
         temperature = fit_temperature(mixed, corpus.targets)
@@ -382,15 +435,33 @@ class _Fitting:
         return best, losses
 
     def _build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
-        """A fresh network over the words of these rows, and the wide branch's tables."""
+        """A fresh network over the words of these rows, the wide branch's tables and the token table."""
         words = known_words((document.forms() for document in corpus.documents), self.config.text)
         vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
+        if self.token_table is not None:
+            vocabulary = dataclasses.replace(vocabulary, injected=self.token_table.keys)
         collator = Collator(text=self.config.text, graph=self.config.graph, vocabulary=vocabulary)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.train.seed)
             model = CnnGnnClassifier(
-                self.config, num_outputs=len(self.names), num_words=len(words), num_ngrams=len(wide.ngrams)
+                self.config,
+                num_outputs=len(self.names),
+                num_words=len(words),
+                num_ngrams=len(wide.ngrams),
+                num_injected=len(vocabulary.injected),
             )
+        if self.config.train.word_vectors == "cooccurrence":
+            rows = vocabulary.word_rows(corpus.tokens.keys) - np.int32(1)
+            vectors = cooccurrence_vectors(
+                rows,
+                corpus.tokens.doc_ptr,
+                len(words),
+                self.config.model.channels,
+                seed=self.config.train.seed,
+            )
+            model.fill_words(torch.from_numpy(vectors))
+        if self.token_table is not None:
+            model.fill_injected(torch.from_numpy(self.token_table.vectors))
         return model, collator
 
     def _train(
@@ -431,14 +502,20 @@ class _Fitting:
         history.append(entry)
         self.progress.epoch(entry)
 
-    def _finish(self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide) -> None:
+    def _finish(
+        self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide, targets: np.ndarray
+    ) -> None:
         """Best weights, with the two scales folded in, so that the forward stays a sum."""
         a, b = best.scales
         if best.state:
-            model.load_state_dict(best.state)
+            model.load_state_dict(best.state, strict=False)  # tables that do not learn are not in it
+        priors = np.bincount(targets, minlength=len(self.names)) / len(targets)
+        bias = (
+            a * wide.bias if a or b else np.log(np.maximum(priors, 1e-6))
+        )  # neither branch says anything: the shares do
         with torch.no_grad():
             model.wide.weight.copy_(torch.from_numpy(a * wide.weight))
-            model.wide.bias.copy_(torch.from_numpy(a * wide.bias))
+            model.wide.bias.copy_(torch.from_numpy(bias))
             model.head.output.weight.mul_(b)
             model.head.output.bias.mul_(b)
         model.eval()
@@ -489,4 +566,4 @@ def _judge(wide: np.ndarray, deep: np.ndarray, targets: np.ndarray) -> dict[str,
 
 
 def _snapshot(model: CnnGnnClassifier) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -162,7 +162,7 @@ def train_network(
                 if step == _TIMED_STEPS[-1] and budget.minutes is not None:
                     seconds = statistics.median(timings) * (1 + _FORWARD_SHARE * held_out_share)
                     affordable = int(0.8 * budget.left / budget_shares / seconds)
-                    record.total_steps = min(record.total_steps, max(step, affordable))
+                    record.total_steps = min(record.total_steps, step + affordable)
                 progress.advance(1, loss=loss, total=record.total_steps)
                 if budget.overspent:
                     record.stopped = f"the time budget of {budget.minutes:g} minutes was overspent"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from textlattice.config import to_dict
-from textlattice.evaluation.cost import model_cost
 from textlattice.models.torch_engine import engine_files
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.training.fit import Trained
@@ -44,7 +43,6 @@ def model_card(trained: Trained, source: dict[str, Any]) -> str:
         f"- `{name}`: {100 * share:.1f} % of the training rows"
         for name, share in zip(task.labels, task.priors, strict=True)
     )
-    cost = model_cost(trained.config, trained.collator.vocabulary, task.num_outputs)
     return f"""# A textlattice model
 
 Classifies a text of any length as one of {len(task.labels)} labels.
@@ -54,7 +52,9 @@ Classifies a text of any length as one of {len(task.labels)} labels.
 - Trained on {record["num_rows"]:,} rows of `{source.get("name", "texts given in Python")}` \
 in {record["seconds"] / 60:.1f} minutes.
 - Accuracy on the rows that chose its settings: {accuracy}. That is no test: use `textlattice evaluate`.
-- {cost["parameters"]:,} parameters stored.
+- {record["cost"]["parameters"]:,} parameters stored, {record["cost"]["active_parameters"]:,} of them active in a mean \
+training text, which costs {record["cost"]["mean_flops"] / 1e6:.1f} MFLOP.
+{_injected_line(record.get("token_table"))}\
 - It knows only what its training rows say; an empty text is answered by the shares above.
 
 ```python
@@ -64,3 +64,14 @@ textlattice.load("PATH OF THIS FOLDER").predict(["a text"])
 
 Settings, choices and history stand in `training.json`.
 """
+
+
+def _injected_line(table: dict[str, Any] | None) -> str:
+    """What the card says of the token table; nothing where there is none."""
+    if table is None:
+        return ""
+    return (
+        f"- It holds vectors of {table['num_words']:,} words that were not learned here, {table['channels']} numbers "
+        f"each, {table['bytes'] / 1e6:.1f} MB; {100 * table['known_token_share']:.1f} % of the training tokens have "
+        "one.\n"
+    )

@@ -40,61 +40,65 @@ class FittedWide:
     bias: Float[np.ndarray, " num_outputs"]
     penalty: float
 
-    def logits(self, documents: "NgramDocuments") -> Float[np.ndarray, "num_docs num_outputs"]:
+    def logits(self, documents: "KeyedDocuments") -> Float[np.ndarray, "num_docs num_outputs"]:
         """Logits of documents, natural-log units."""
         return np.asarray(documents.matrix(self.ngrams) @ self.weight + self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NgramDocuments:
-    """The distinct n-gram keys of documents, one after the other.
+class KeyedDocuments:
+    """Keys of documents, one document after the other: of all their tokens, or of their distinct n-grams.
 
     Args:
-        keys: Keys, ascending within a document.
+        keys: 64-bit keys.
         doc_ptr: Bounds of the documents in `keys`.
     """
 
     keys: UInt64[np.ndarray, " num_keys"]
     doc_ptr: Int[np.ndarray, " doc_bounds"]
 
-    def matrix(self, ngrams: UInt64[np.ndarray, " num_ngrams"]) -> scipy.sparse.csr_matrix:
-        """Binary matrix [num_docs, num_ngrams] of the known n-grams."""
-        rows = find_rows(self.keys, ngrams)
-        known = rows >= 0
-        ptr = np.concatenate([[0], np.cumsum(known)])[self.doc_ptr].astype(np.int32)
-        shape = (len(self.doc_ptr) - 1, len(ngrams))
-        return scipy.sparse.csr_matrix((np.ones(int(ptr[-1]), np.float32), rows[known], ptr), shape)
-
-    def take(self, docs: Int[np.ndarray, " chosen"]) -> "NgramDocuments":
+    def take(self, docs: Int[np.ndarray, " chosen"]) -> "KeyedDocuments":
         """The chosen documents, in the given order."""
         counts = np.diff(self.doc_ptr)[docs]
         ptr = np.concatenate([[0], np.cumsum(counts)])
         place = np.arange(ptr[-1]) - np.repeat(ptr[:-1] - self.doc_ptr[docs], counts)
-        return NgramDocuments(keys=self.keys[place], doc_ptr=ptr)
+        return KeyedDocuments(keys=self.keys[place], doc_ptr=ptr)
+
+    def matrix(self, known: UInt64[np.ndarray, " num_known"]) -> scipy.sparse.csr_matrix:
+        """Binary matrix [num_docs, num_known] of the known keys; each key must stand once a document."""
+        rows = find_rows(self.keys, known)
+        found = rows >= 0
+        ptr = np.concatenate([[0], np.cumsum(found)])[self.doc_ptr].astype(np.int32)
+        shape = (len(self.doc_ptr) - 1, len(known))
+        return scipy.sparse.csr_matrix((np.ones(int(ptr[-1]), np.float32), rows[found], ptr), shape)
 
 
-def read_ngrams(documents: Sequence[Document], config: TextConfig, progress: Progress) -> NgramDocuments:
-    """The n-gram keys of documents."""
-    keys, counts = [], []
+def read_keys(
+    documents: Sequence[Document], config: TextConfig, progress: Progress
+) -> tuple[KeyedDocuments, KeyedDocuments]:
+    """The keys of all tokens, and those of the distinct n-grams of each document."""
+    token_keys, ngrams, counts = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     progress.begin("reading n-grams", len(documents))
     for start in range(0, len(documents), _CHUNK):
         chunk = documents[start : start + _CHUNK]
         forms = [document.forms() for document in chunk]
         distinct = {form: row for row, form in enumerate(dict.fromkeys(f for fs in forms for f in fs))}
-        token_keys = word_keys(list(distinct), config)[[distinct[f] for fs in forms for f in fs]]
+        keys = word_keys(list(distinct), config)[[distinct[f] for fs in forms for f in fs]]
         doc_ptr = np.concatenate([[0], np.cumsum([len(fs) for fs in forms])]).astype(np.int32)
-        chunk_keys, doc_index = ngram_keys(token_keys, doc_ptr, config.ngram_order)
-        keys.append(chunk_keys)
+        chunk_ngrams, doc_index = ngram_keys(keys, doc_ptr, config.ngram_order)
+        token_keys.append(keys)
+        ngrams.append(chunk_ngrams)
         counts.append(np.bincount(doc_index, minlength=len(chunk)))
         progress.advance(len(chunk))
     progress.end()
-    return NgramDocuments(
-        keys=np.concatenate(keys) if keys else np.empty(0, np.uint64),
-        doc_ptr=np.concatenate([[0], np.cumsum(np.concatenate(counts))]) if counts else np.zeros(1, np.int64),
+    token_ptr = np.cumsum([0] + [document.num_tokens for document in documents])
+    return (
+        KeyedDocuments(keys=np.concatenate(token_keys), doc_ptr=token_ptr),
+        KeyedDocuments(keys=np.concatenate(ngrams), doc_ptr=np.cumsum(np.concatenate(counts))),
     )
 
 
-def known_ngrams(documents: NgramDocuments, num_outputs: int) -> UInt64[np.ndarray, " num_ngrams"]:
+def known_ngrams(documents: KeyedDocuments, num_outputs: int) -> UInt64[np.ndarray, " num_ngrams"]:
     """Ascending keys of the n-grams seen in at least two documents, the most frequent if they are too many."""
     keys, counts = np.unique(documents.keys, return_counts=True)
     keys, counts = keys[counts >= 2], counts[counts >= 2]
@@ -138,7 +142,7 @@ class WideFitter:
 
     def __init__(
         self,
-        documents: NgramDocuments,
+        documents: KeyedDocuments,
         targets: Int[np.ndarray, " num_docs"],
         weights: Float[np.ndarray, " num_docs"],
         num_outputs: int,

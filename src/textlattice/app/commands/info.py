@@ -64,7 +64,7 @@ def info(
 
 def preset_figures(name: str | None, settings: list[str] | None, num_classes: int) -> dict[str, Any]:
     """Costs of a model with these settings, its tables of words and n-grams left out."""
-    from textlattice.evaluation.cost import model_cost
+    from textlattice.runtime.cost import model_cost
 
     config = configure(name or "base", settings, {})
     return {"num_classes": num_classes, **model_cost(config, None, num_classes), "settings": to_dict(config)}
@@ -72,7 +72,7 @@ def preset_figures(name: str | None, settings: list[str] | None, num_classes: in
 
 def folder_figures(folder: Path) -> dict[str, Any]:
     """Costs, labels and training record of a saved model."""
-    from textlattice.evaluation.cost import model_cost
+    from textlattice.runtime.cost import model_cost
     from textlattice.runtime.model_folder import read_model_folder
 
     saved = read_model_folder(folder)
@@ -85,6 +85,7 @@ def folder_figures(folder: Path) -> dict[str, Any]:
         "temperature": saved.task.temperature,
         "num_words": len(saved.vocabulary.words),
         "num_ngrams": len(saved.vocabulary.ngrams),
+        "num_injected": len(saved.vocabulary.injected),
         "bytes": sum(map(len, files.values())),
         **model_cost(saved.config, saved.vocabulary, saved.task.num_outputs),
         **record.get("cost", {}),

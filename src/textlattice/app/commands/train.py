@@ -32,6 +32,7 @@ from textlattice.artefact.folder import check_target
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import ConfigError, TrainingError
+from textlattice.runtime.token_table import read_token_table
 
 if TYPE_CHECKING:
     from textlattice.training.fit import Trained
@@ -77,6 +78,15 @@ def train(
     settings: Settings = None,
     text: TextColumns = None,
     label: LabelColumn = "label",
+    token_table: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-table",
+            metavar="FILE",
+            help="Vectors of words from elsewhere (.safetensors), read beside the words learned here.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)
     ] = None,
@@ -126,6 +136,7 @@ def train(
     direct = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed, "threads": threads}
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
     check_target(output)
+    vectors = None if token_table is None else read_token_table(token_table)
     with needs("training", "train"):
         from textlattice.training.fit import fit
         from textlattice.training.save import save_trained
@@ -134,6 +145,8 @@ def train(
     table = _read(source, columns, label)
     held_out = None if validation is None else _read(validation, columns, label)
     record = table_record(table)
+    if token_table is not None:
+        record["token_table"] = str(token_table)
     if held_out is not None:
         record["validation"] = table_record(held_out)
     with progress() as listener:
@@ -142,6 +155,7 @@ def train(
             _labels(table),
             config,
             validation=None if held_out is None else (held_out.texts, _labels(held_out)),
+            token_table=vectors,
             progress=listener,
         )
     save_trained(trained, output, source=record)
@@ -197,6 +211,10 @@ def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
         ("time", f"{record['seconds']:,.1f} s"),
         ("folder", str(output)),
     ]
+    vectors = record.get("token_table")
+    if vectors is not None:
+        size = f"{vectors['num_words']:,} words, {vectors['bytes'] / 1e6:.1f} MB"
+        rows.insert(1, ("token table", f"{size}, {percent(vectors['known_token_share'])} of the tokens"))
     if table.rejects:
         rows.insert(1, ("", f"{count(len(table.rejects), 'row')} rejected"))
     print_table(["", ""], rows, num_left=2)

@@ -1,0 +1,78 @@
+"""Word rows to begin with: what the training texts themselves say about which words are alike."""
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Float, Int
+from sklearn.utils.extmath import randomized_svd
+
+WINDOW = 5
+"""Tokens on each side that count as company."""
+MOST_CONTEXTS = 10_000
+"""Words, the most frequent, whose company is counted."""
+
+
+def cooccurrence_vectors(
+    rows: Int[np.ndarray, " num_tokens"],
+    doc_ptr: Int[np.ndarray, " doc_bounds"],
+    num_words: int,
+    channels: int,
+    *,
+    seed: int,
+) -> Float[np.ndarray, "num_words channels"]:
+    """Vectors of words, alike for words that keep the same company; rows of unit length, zero for words without any.
+
+    The positive pointwise mutual information of word and context, PMI = log(p(w, c) / (p(w) p(c)^0.75 / Z)), cut to
+    rank `channels` by a randomised singular value decomposition, each direction scaled by the root of its value.
+
+    Args:
+        rows: Word of each token, counted from 0; -1 for an unknown word.
+        doc_ptr: Bounds of the documents in tokens; words of two documents are no company.
+        num_words: Known words.
+        channels: Width of a vector; further columns stay zero where there are fewer words.
+        seed: Seed of the decomposition.
+
+    Source: Levy, Goldberg and Dagan 2015, sections 2 and 3 (context smoothing, eigenvalue weighting 0.5).
+    """
+    vectors = np.zeros((num_words, channels), np.float32)
+    counts = _counts(rows, doc_ptr, num_words)
+    rank = min(channels, *counts.shape) if min(counts.shape) else 0
+    if rank == 0 or counts.nnz == 0:
+        return vectors
+    words = np.asarray(counts.sum(1)).ravel()
+    contexts = np.asarray(counts.sum(0)).ravel() ** 0.75
+    counts = counts.tocoo()
+    expected = words[counts.row] * (contexts / contexts.sum())[counts.col]
+    information = np.log(np.maximum(counts.data, 1e-12) / expected)
+    kept = information > 0
+    matrix = scipy.sparse.csr_matrix(
+        (information[kept].astype(np.float32), (counts.row[kept], counts.col[kept])), counts.shape
+    )
+    left, values, _ = randomized_svd(matrix, rank, n_iter=3, random_state=seed)
+    vectors[:, :rank] = left * np.sqrt(values)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-6)
+
+
+def _counts(
+    rows: Int[np.ndarray, " num_tokens"], doc_ptr: Int[np.ndarray, " doc_bounds"], num_words: int
+) -> scipy.sparse.csr_matrix:
+    """Company of each word, [num_words, num_contexts]: nearer counts more, 1 / distance."""
+    owner = np.repeat(np.arange(len(doc_ptr) - 1), np.diff(doc_ptr))
+    frequency = np.bincount(rows[rows >= 0], minlength=num_words)
+    frequent = np.argsort(-frequency, kind="stable")[:MOST_CONTEXTS]
+    context = np.full(num_words + 1, -1, np.int32)  # the last is for unknown words
+    context[frequent] = np.arange(len(frequent))
+    columns = context[rows]
+    total = scipy.sparse.csr_matrix((num_words, len(frequent)), dtype=np.float32)
+    for distance in range(1, WINDOW + 1):
+        if len(rows) <= distance:
+            break
+        same = owner[distance:] == owner[:-distance]
+        for words, company in (
+            (rows[:-distance], columns[distance:]),
+            (rows[distance:], columns[:-distance]),
+        ):
+            known = same & (words >= 0) & (company >= 0)
+            weights = np.full(int(known.sum()), 1 / distance, np.float32)
+            total += scipy.sparse.csr_matrix((weights, (words[known], company[known])), total.shape)
+    return total
