@@ -13,10 +13,10 @@ from textlattice.baselines.compare import predictor_of, selection_slices, softma
 from textlattice.baselines.linear import LinearBaseline, train_baseline
 from textlattice.config import Config, to_dict
 from textlattice.evaluation.metrics import evaluate
+from textlattice.progress import Progress
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.text.document import Document, read_document
 from textlattice.training.fit import Trained, fit
-from textlattice.training.progress import Progress
 from textlattice.training.wide import KeyedDocuments, read_keys
 
 VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}}

@@ -20,11 +20,11 @@ from textlattice.graph.neighbours import edge_index, neighbour_table
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.torch_engine import TorchEngine
 from textlattice.nn.attention import GraphAttention
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
-from textlattice.training.progress import Progress
 from textlattice.training.wide import known_ngrams, read_keys
 
 LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)

@@ -111,7 +111,7 @@ def arrows() -> dict[str, set[str]]:
                 may.setdefault(name, set()).update(below)
     for _ in may:
         may = {name: below.union(*(may.get(part, set()) for part in below)) for name, below in may.items()}
-    return may | {"config": {"errors"}, "task": {"errors"}}
+    return may | {"config": {"errors"}, "task": {"errors", "config"}}
 
 
 def imported(path: Path) -> set[str]:

@@ -7,11 +7,11 @@ import torch
 from textlattice.config import preset
 from textlattice.errors import ConfigError, DataError
 from textlattice.models.torch_engine import TorchEngine
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.training import network
 from textlattice.training.fit import Candidate, _Fitting, fit
 from textlattice.training.network import network_logits
-from textlattice.training.progress import Progress
 from textlattice.training.wide import WideFitter, read_keys
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})

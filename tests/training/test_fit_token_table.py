@@ -10,10 +10,10 @@ from textlattice import load
 from textlattice.config import TextConfig, preset
 from textlattice.errors import ConfigError, DataError
 from textlattice.models.torch_engine import TorchEngine
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
-from textlattice.training.progress import Progress
 from textlattice.training.save import save_trained
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})

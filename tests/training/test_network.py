@@ -8,11 +8,11 @@ import torch
 from textlattice.batch.collate import Collator
 from textlattice.config import preset
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.progress import Progress
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training import network
 from textlattice.training.network import Budget, network_logits, train_network
-from textlattice.training.progress import Progress
 
 TINY = preset("tiny")
 WORDS = ["hill", "river", "stone", "cloud", "fire", "snow", "wind", "leaf", "road", "bread", "glass", "rope"]

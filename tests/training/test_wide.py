@@ -4,10 +4,10 @@ import scipy.sparse
 from scipy.optimize import minimize
 
 from textlattice.config import preset
+from textlattice.progress import Progress
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import word_keys
 from textlattice.training import wide
-from textlattice.training.progress import Progress
 from textlattice.training.wide import (
     FittedWide,
     KeyedDocuments,

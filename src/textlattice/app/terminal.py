@@ -18,7 +18,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from textlattice.data.rows import Reject
-from textlattice.training.progress import Progress
+from textlattice.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 """Between two lines of progress where stderr is no terminal."""

@@ -18,10 +18,10 @@ from textlattice.errors import DataError
 from textlattice.evaluation.metrics import evaluate
 from textlattice.evaluation.significance import Interval, paired_bootstrap
 from textlattice.models.torch_engine import TorchEngine
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.text.document import read_document
 from textlattice.training.fit import CROSS_FIT_BELOW, Trained, fit
-from textlattice.training.progress import Progress
 
 OURS = "textlattice"
 """Name of our own row."""

@@ -17,6 +17,7 @@ from textlattice.data.splits import slice_sizes, stratified_folds, stratified_sl
 from textlattice.errors import ConfigError, DataError, TrainingError
 from textlattice.evaluation.calibrate import fit_mixture, fit_temperature, log_loss
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.progress import Progress
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Task
@@ -26,7 +27,6 @@ from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training.losses import row_weights
 from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
 from textlattice.training.optim import keep_freed_memory
-from textlattice.training.progress import Progress
 from textlattice.training.wide import GRID, FittedWide, KeyedDocuments, WideFitter, read_keys
 from textlattice.training.word_vectors import cooccurrence_vectors
 

@@ -17,12 +17,12 @@ from textlattice.batch.sampler import balanced_batches, bounded_batches
 from textlattice.batch.text_batch import TextBatch, map_arrays
 from textlattice.config import TrainConfig
 from textlattice.hashing import splitmix64
+from textlattice.progress import Progress
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
 from textlattice.training.losses import cross_entropy
 from textlattice.training.optim import WeightAverage, adamw, clip_gradients, one_cycle
-from textlattice.training.progress import Progress
 
 _TIMED_STEPS = range(5, 26)
 _FORWARD_SHARE = 0.35  # of the time of a step, for a document that is only read

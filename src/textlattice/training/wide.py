@@ -11,11 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from textlattice.config import TextConfig
+from textlattice.progress import Progress
 from textlattice.text.document import Document
 from textlattice.text.lookup import find_rows
 from textlattice.text.ngrams import ngram_keys
 from textlattice.text.vocabulary import word_keys
-from textlattice.training.progress import Progress
 
 MOST_CELLS = 2**23
 """Largest number of n-grams x outputs that a folder holds."""

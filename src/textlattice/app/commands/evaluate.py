@@ -11,8 +11,8 @@ from textlattice.app.terminal import number, percent, print_json, print_table, p
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import DataError
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
-from textlattice.training.progress import Progress
 
 SHARES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1")
 MAX_CONFUSION_LABELS = 12

@@ -1,10 +1,10 @@
-"""What training tells whoever watches; nothing here prints."""
+"""What long work tells whoever watches; nothing here prints."""
 
 from typing import Any
 
 
 class Progress:
-    """Hooks that training calls; this base class ignores them all.
+    """Hooks that long work calls, such as training; this base class ignores them all.
 
     A stage is a part of the work with a known or unknown length; stages follow one another and do not nest.
     """
