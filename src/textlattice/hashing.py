@@ -75,3 +75,14 @@ def _fold(data: bytes) -> int:
     for byte in data:
         state = ((state ^ byte) * _FNV_PRIME) & _MASK_64
     return state
+
+
+def mix(*parts: int) -> int:
+    """One 64-bit number from several, each in 0..2^64 - 1; their order matters.
+
+    state = splitmix64(state ^ part) for each part, from 0.
+    """
+    state = 0
+    for part in parts:
+        state = int(splitmix64(np.array([state ^ part], np.uint64))[0])
+    return state

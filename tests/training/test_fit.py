@@ -69,11 +69,13 @@ def test_record_of_cross_fitting(tiny_texts):
     assert record["num_rows"] == 61
     assert record["num_empty_rows"] == 1
     assert record["slices"] == {"fit": 60, "folds": 3}
-    assert [entry["epoch"] for entry in record["history"]] == [1, 2]  # three batches an epoch, four steps
+    assert [entry["epoch"] for entry in record["history"]] == [1]  # four batches an epoch, four steps
+    assert record["network"]["steps"] == 4
+    assert record["cross_fitting"]["steps"] == 9  # three batches an epoch in each fold
     assert all(0 <= entry["accuracy"] <= 1 for entry in record["history"])
     assert set(record["wide"]["selection_log_loss"]) == {"0.03", "0.1", "0.3", "1.0"}
     assert record["network"]["stopped"] is None
-    assert record["sum"]["epoch"] in (0, 1, 2)
+    assert record["sum"]["epoch"] in (0, 1)
 
 
 def test_record_of_slices(tiny_texts, with_slices):
@@ -121,7 +123,7 @@ def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     wide = WideFitter(corpus.ngrams, corpus.targets, np.ones(60), 2).fit(0.3, Progress())
     model, collator = fitting._build(corpus, wide)
     deep = network_logits(model.eval(), collator, corpus.documents)
-    fitting._finish(model, Candidate(scales=(2.0, 0.5)), wide)
+    fitting._finish(model, Candidate(scales=(2.0, 0.5)), wide, corpus.targets)
     found = TorchEngine(model)
     batch = collator.collate(corpus.documents)
     logits = found.classify(batch, found.encode_forms(batch.forms))
@@ -236,7 +238,8 @@ def test_a_loss_that_is_not_a_number_leaves_what_was_good(tiny_texts, monkeypatc
 
     monkeypatch.setattr(network, "cross_entropy", spoilt)
     trained = fit(*tiny_texts, QUICK.with_settings({"train.steps": 9}))
-    assert "the loss was nan at step" in trained.record["network"]["stopped"]
+    assert "the loss or its gradient was not finite at step" in trained.record["network"]["stopped"]
+    assert trained.record["network"]["diverged"]
     assert all(value.isfinite().all() for value in trained.model.state_dict().values())
     answers = predictor(trained).predict(tiny_texts[0])
     assert np.mean([a == b for a, b in zip(answers, tiny_texts[1], strict=True)]) > 0.8
@@ -248,6 +251,53 @@ def test_a_budget_is_kept(tiny_texts):
     trained = fit(*tiny_texts, QUICK.with_settings({"train.steps": 100_000, "train.max_minutes": 0.05}))
     assert trained.record["seconds"] < 15
     assert np.isfinite(predictor(trained).probabilities(tiny_texts[0])).all()
+
+
+@pytest.mark.parametrize("num_rows", [31, 49, 60])
+def test_folds_of_any_size_choose_an_epoch_that_all_of_them_reached(tiny_texts, num_rows):
+    texts, labels = tiny_texts
+    config = QUICK.with_settings({"train.steps": None, "train.epochs": 5, "train.batch_size": 16})
+    record = fit(texts[:num_rows], labels[:num_rows], config).record
+    epochs = [entry["epoch"] for entry in record["history"]]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert len(epochs) >= 4
+    assert record["network"]["steps"] == record["sum"]["epoch"] * -(-num_rows // 16)
+
+
+def test_cross_fitting_within_a_budget_keeps_the_network(tiny_texts):
+    config = QUICK.with_settings({"train.steps": None, "train.epochs": 10_000, "train.max_minutes": 0.1})
+    record = fit(*tiny_texts, config).record
+    assert record["sum"]["b"] > 0
+    assert record["network"]["steps"] > 0
+
+
+@pytest.mark.parametrize("seed", [2**24, 20261120, 2**32 - 1])
+def test_any_seed_will_do(tiny_texts, seed):
+    trained = fit(*tiny_texts, QUICK.with_settings({"train.seed": seed}))
+    assert trained.record["network"]["steps"] == 4
+
+
+def test_validation_labels_that_training_has_not_seen_are_told(tiny_texts):
+    class Notes(Progress):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, message):
+            self.notes.append(message)
+
+    texts, labels = tiny_texts
+    notes = Notes()
+    fit(texts, labels, QUICK, validation=(texts[:4], [*labels[:3], "other"]), progress=notes)
+    assert "validation: 1 of 4 rows left out, for no training row has their label ('other')" in notes.notes
+    with pytest.raises(DataError, match="got only others, such as 'other'; check the label column"):
+        fit(texts, labels, QUICK, validation=(texts[:2], ["other", "other"]))
+
+
+def test_a_label_may_end_in_any_character(tiny_texts):
+    texts, labels = tiny_texts
+    trained = fit(texts, [label + "\0" for label in labels], QUICK)
+    assert trained.task.labels == ("bad\0", "good\0")
+    assert trained.record["slices"]["fit"] == 60
 
 
 def test_settings_are_checked_before_anything_is_read():

@@ -7,6 +7,7 @@ import torch
 
 from textlattice.batch.collate import Collator
 from textlattice.config import preset
+from textlattice.errors import TrainingError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.text.document import read_document
@@ -141,12 +142,45 @@ def test_a_loss_that_is_not_a_number_ends_training(model, collator, monkeypatch,
     record = train(
         model, collator, total_steps=9, on_epoch=lambda epoch, loss: epochs.append((epoch, loss)) or True
     )
-    assert record.stopped == f"the loss was nan at step {bad_step}; the last good weights are kept"
+    assert record.stopped == f"the loss or its gradient was not finite at step {bad_step}"
+    assert record.diverged
     assert record.steps == bad_step - 1
     assert all(value.isfinite().all() for value in model.state_dict().values())
     assert [epoch for epoch, _ in epochs] == {1: [], 3: [1], 5: [1, 2]}[bad_step]
     if bad_step == 1:
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_gradient_that_is_not_a_number_changes_nothing(model, collator, monkeypatch):
+    calls = []
+
+    def clip(parameters, largest):
+        calls.append(None)
+        return torch.tensor(math.nan if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(network, "clip_gradients", clip)
+    record = train(model, collator, total_steps=9)
+    assert record.stopped == "the loss or its gradient was not finite at step 4"
+    assert (record.steps, record.diverged) == (3, True)
+
+
+def test_an_epoch_that_cannot_be_judged_ends_training(model, collator):
+    def on_epoch(epoch, loss):
+        if epoch == 2:
+            raise TrainingError("the network's logits were not finite")
+        return True
+
+    record = train(model, collator, total_steps=9, on_epoch=on_epoch)
+    assert record.stopped == "the network's logits were not finite in epoch 2"
+    assert record.diverged
+    assert model.training
+
+
+def test_logits_that_are_not_finite_are_refused(model, collator):
+    with torch.no_grad():
+        model.head.output.bias.fill_(math.inf)
+    with pytest.raises(TrainingError, match="the network's logits were not finite"):
+        network.network_logits(model.eval(), collator, DOCUMENTS[:2])
 
 
 # Time.
@@ -185,10 +219,11 @@ def test_budget(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "total"),
     [
-        ({}, 76),  # 95 of 120 seconds are left at step 25; four fifths of them, a second a step
-        ({"budget_shares": 2.0}, 38),
-        ({"held_out_share": 0.4}, 66),  # a step costs 1.14
-        ({"budget_shares": 9.0}, 25),  # what is done is done
+        ({}, 101),  # 95 of 120 seconds are left at step 25; four fifths of them, a second a step
+        ({"budget_shares": 2.0}, 63),
+        ({"budget_shares": None, "budget": Budget(4.0, start=0.0)}, 200),
+        ({"held_out_share": 0.4}, 91),  # a step costs 1.14
+        ({"budget_shares": 9.0}, 33),
         ({"total_steps": 40}, 40),  # never lengthened
     ],
 )

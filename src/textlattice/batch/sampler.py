@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Int
 
-from textlattice.hashing import splitmix64
+from textlattice.hashing import mix
 
 ItemT = TypeVar("ItemT")
 
@@ -31,7 +31,7 @@ def balanced_batches(
     """
     num_docs = len(loads)
     num_batches = -(-num_docs // batch_size)
-    draw = np.random.default_rng(_key(seed, epoch))
+    draw = np.random.default_rng(mix(seed, epoch))
     order = np.lexsort((draw.permutation(num_docs), -loads))
     if epoch:
         for start in range(0, num_docs, max(1, num_batches)):
@@ -64,7 +64,3 @@ def bounded_batches(
         total += load
     if batch:
         yield batch
-
-
-def _key(seed: int, epoch: int) -> int:
-    return int(splitmix64(np.array([(seed << 32) ^ epoch], np.uint64))[0])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,7 +147,7 @@ def fit(
         table_record = {} if token_table is None else fitting.table_record(token_table, corpus.tokens.keys)
         held_out = None
         if validation is not None:
-            held_out, _ = fitting.corpus(_read(validation[0], config, progress), validation[1], None)
+            held_out = fitting.validation(_read(validation[0], config, progress), validation[1])
         group_names = None if groups is None else [groups[row] for row in rows]
         if held_out is not None or len(corpus.documents) >= CROSS_FIT_BELOW:
             model, collator, temperature, record = fitting.with_slices(corpus, held_out, group_names)
@@ -179,12 +180,12 @@ def _check(
             f"training needs one label (and weight) a text, got {len(texts)} texts, {len(labels)} labels "
             f"and {weights} weights."
         )
-    found_names, counts = np.unique(np.asarray(labels, dtype=object).astype(str), return_counts=True)
-    names = tuple(found_names.tolist())
+    counts = Counter(map(str, labels))
+    names = tuple(sorted(counts))
     if len(names) < 2:
-        found = f"only {str(names[0])!r} in {len(texts)} rows" if len(names) else "no rows"
+        found = f"only {names[0]!r} in {len(texts)} rows" if names else "no rows"
         raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
-    return names, counts.astype(np.float64)
+    return names, np.array([counts[name] for name in names], np.float64)
 
 
 def _injecting(config: Config, table: TokenTable | None) -> Config:
@@ -262,6 +263,22 @@ class _Fitting:
         record = {"num_words": len(table.keys), "channels": table.dim, "bytes": table.num_bytes}
         return {"token_table": record | {"known_token_share": round(share, 5)}}
 
+    def validation(self, documents: list[Document], labels: Sequence[str]) -> Corpus:
+        """Rows that choose; those with a label that no training row has are left out, and told."""
+        unknown = sorted({str(label) for label in labels} - set(self.names))
+        if unknown:
+            count = sum(str(label) in set(unknown) for label in labels)
+            if count == len(labels):
+                raise DataError(
+                    f"validation needs labels of the training rows, {', '.join(self.names[:5])}, "
+                    f"got only others, such as {unknown[0]!r}; check the label column."
+                )
+            self.progress.note(
+                f"validation: {count} of {len(labels)} rows left out, for no training row has their label "
+                f"({', '.join(map(repr, unknown[:5]))})"
+            )
+        return self.corpus(documents, labels, None)[0]
+
     def with_slices(
         self, corpus: Corpus, held_out: Corpus | None, groups: list[str] | None
     ) -> tuple[CnnGnnClassifier, Collator, float, dict[str, Any]]:
@@ -322,11 +339,12 @@ class _Fitting:
         folds = stratified_folds(labels, NUM_FOLDS, seed=self.config.train.seed, groups=groups)
         shape = (len(labels), len(self.names))
         wide_logits: dict[float, np.ndarray] = {}
-        deep_logits: dict[int, np.ndarray] = {}
+        deep_logits: dict[int, np.ndarray] = {}  # by epoch, NaN where a fold did not reach it
         history: list[dict[str, Any]] = []
+        runs: list[NetworkRecord] = []
         self.progress.note(f"{len(labels)} rows: choices by {NUM_FOLDS}-fold cross-fitting")
-        total_steps = None
-        for number, fold in enumerate(folds):
+        epochs = self._total_steps(len(labels)) / self._steps_per_epoch(len(labels))
+        for fold in folds:
             rest = np.setdiff1d(np.arange(len(labels)), fold)
             fit_rows, out = corpus.take(rest), corpus.take(fold)
             grid = tuple(wide_logits) or GRID
@@ -343,53 +361,53 @@ class _Fitting:
                 fold: np.ndarray = fold,
             ) -> bool:
                 deep = network_logits(model, collator, out.documents)
-                deep_logits.setdefault(epoch, np.zeros(shape))[fold] = deep
+                deep_logits.setdefault(epoch, np.full(shape, np.nan))[fold] = deep
                 return True
 
+            planned = max(1, round(epochs * self._steps_per_epoch(len(rest))))
             record = self._train(
                 model,
                 collator,
                 fit_rows,
                 on_epoch,
-                total_steps=total_steps,
-                budget_shares=NUM_FOLDS - number + NUM_FOLDS / (NUM_FOLDS - 1) - 1,
+                total_steps=planned,
+                budget_shares=None if runs else NUM_FOLDS + NUM_FOLDS / (NUM_FOLDS - 1),
                 held_out_share=len(fold) / len(rest),
             )
+            runs.append(record)
             if record.stopped:
                 self.progress.note(record.stopped)
                 break
-            total_steps = record.total_steps
+            if record.total_steps < planned:  # the budget cut the schedule of the first; the others follow
+                epochs = record.total_steps / self._steps_per_epoch(len(rest))
         losses = {
             c: log_loss(z / fit_temperature(z, corpus.targets), corpus.targets)
             for c, z in wide_logits.items()
         }
         penalty = min(losses, key=lambda c: losses[c])
         best = Candidate(scales=(fit_mixture(wide_logits[penalty], np.zeros(shape), corpus.targets)[0], 0.0))
-        if not record.stopped:
-            for epoch in sorted(deep_logits):
-                figures = _judge(wide_logits[penalty], deep_logits[epoch], corpus.targets)
+        for epoch, deep in sorted(deep_logits.items()):
+            if np.isfinite(deep).all():
+                figures = _judge(wide_logits[penalty], deep, corpus.targets)
                 self._report(history, epoch, float("nan"), figures)
                 if figures["log_loss"] < best.loss:
                     best.loss, best.epoch = figures["log_loss"], epoch
                     best.scales = (figures["a"], figures["b"])
         (wide,) = self._fit_wides(corpus, (penalty,))
         model, collator = self._build(corpus, wide)
-        if best.epoch and not record.stopped:
+        if best.epoch:
 
             def keep(epoch: int, train_loss: float) -> bool:
-                if epoch == best.epoch:
-                    best.state = _snapshot(model)
+                best.state = _snapshot(model)
                 return epoch < best.epoch
 
-            steps_per_epoch = -(-len(labels) // self.config.train.batch_size)
-            fold_steps_per_epoch = -(-len(rest) // self.config.train.batch_size)
-            assert total_steps is not None
             record = self._train(
                 model,
                 collator,
                 corpus,
                 keep,
-                total_steps=max(1, round(total_steps * steps_per_epoch / fold_steps_per_epoch)),
+                total_steps=max(1, round(epochs * self._steps_per_epoch(len(labels)))),
+                budget_shares=None,
                 stop_epoch=best.epoch,
             )
             if not best.state:
@@ -399,7 +417,20 @@ class _Fitting:
         mixed = a * wide_logits[penalty] + (b * deep_logits[best.epoch] if b else 0.0)
         temperature = fit_temperature(mixed, corpus.targets)
         slices_used = {"fit": len(labels), "folds": NUM_FOLDS}
-        return model, collator, temperature, self._record(slices_used, wide, losses, best, history, record)
+        done = self._record(slices_used, wide, losses, best, history, record)
+        done["cross_fitting"] = {
+            "steps": sum(run.steps for run in runs),
+            "seconds": round(sum(run.seconds for run in runs), 1),
+        }
+        return model, collator, temperature, done
+
+    def _steps_per_epoch(self, num_rows: int) -> int:
+        return -(-num_rows // self.config.train.batch_size)
+
+    def _total_steps(self, num_rows: int) -> int:
+        """Length of the schedule for so many rows, before any budget."""
+        train = self.config.train
+        return train.steps or train.epochs * self._steps_per_epoch(num_rows)
 
     def _fit_wides(self, corpus: Corpus, grid: tuple[float, ...], share: float = 1.0) -> Iterator[FittedWide]:
         """The wide branch for each penalty; the grid is cut short where it would take a third of the time budget.
@@ -451,6 +482,7 @@ class _Fitting:
                 num_injected=len(vocabulary.injected),
             )
         if self.config.train.word_vectors == "cooccurrence":
+            self.progress.begin("reading which words keep company")
             rows = vocabulary.word_rows(corpus.tokens.keys) - np.int32(1)
             vectors = cooccurrence_vectors(
                 rows,
@@ -460,6 +492,7 @@ class _Fitting:
                 seed=self.config.train.seed,
             )
             model.fill_words(torch.from_numpy(vectors))
+            self.progress.end()
         if self.token_table is not None:
             model.fill_injected(torch.from_numpy(self.token_table.vectors))
         return model, collator
@@ -473,19 +506,17 @@ class _Fitting:
         *,
         total_steps: int | None = None,
         stop_epoch: int | None = None,
-        budget_shares: float = 1.0,
+        budget_shares: float | None = 1.0,
         held_out_share: float = 0.0,
     ) -> NetworkRecord:
-        train = self.config.train
-        steps_per_epoch = -(-len(corpus.documents) // train.batch_size)
         return train_network(
             model,
             collator,
             corpus.documents,
             corpus.targets,
             corpus.weights,
-            train,
-            total_steps=total_steps or train.steps or train.epochs * steps_per_epoch,
+            self.config.train,
+            total_steps=total_steps or self._total_steps(len(corpus.documents)),
             stop_epoch=stop_epoch,
             budget=self.budget,
             budget_shares=budget_shares,
@@ -545,6 +576,7 @@ class _Fitting:
                 "steps": network.steps,
                 "seconds": round(network.seconds, 1),
                 "stopped": network.stopped,
+                "diverged": network.diverged,
             },
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }

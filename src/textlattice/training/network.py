@@ -16,9 +16,10 @@ from textlattice.batch.collate import Collator
 from textlattice.batch.sampler import balanced_batches, bounded_batches
 from textlattice.batch.text_batch import TextBatch, map_arrays
 from textlattice.config import TrainConfig
-from textlattice.hashing import splitmix64
-from textlattice.progress import Progress
+from textlattice.errors import TrainingError
+from textlattice.hashing import mix
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
 from textlattice.training.losses import cross_entropy
@@ -70,6 +71,7 @@ class NetworkRecord:
         steps: Steps that were made.
         seconds: Time they took, selection passes included.
         stopped: Why training ended before the schedule did, or None.
+        diverged: Whether it ended because a number was not finite.
         step_losses: Loss of each step.
     """
 
@@ -77,6 +79,7 @@ class NetworkRecord:
     steps: int = 0
     seconds: float = 0.0
     stopped: str | None = None
+    diverged: bool = False
     step_losses: list[float] = field(default_factory=list)
 
 
@@ -91,7 +94,7 @@ def train_network(
     total_steps: int,
     stop_epoch: int | None = None,
     budget: Budget,
-    budget_shares: float = 1.0,
+    budget_shares: float | None = 1.0,
     held_out_share: float = 0.0,
     on_epoch: Callable[[int, float], bool],
     progress: Progress,
@@ -107,12 +110,14 @@ def train_network(
         targets: Place of the label of each.
         weights: Weight of each in the loss.
         config: Settings.
-        total_steps: Length of the schedule; shortened once, after step 25, if the budget asks for it.
+        total_steps: Length of the schedule.
         stop_epoch: Epoch after which to stop, of the same schedule; None runs it to its end.
         budget: Time limit.
-        budget_shares: Trainings like this one that the budget must still pay for, this one included.
+        budget_shares: Trainings like this one that the budget must still pay for, this one included; the schedule is
+            then shortened once, after step 25, if the time asks for it. None keeps the schedule.
         held_out_share: Rows read at each selection pass, per row trained on.
-        on_epoch: Called with (epoch from 1, mean loss) after each epoch and after the last step; False stops.
+        on_epoch: Called with (epoch from 1, mean loss) after each epoch and after the last step; False stops, and so
+            does a TrainingError, which says that a number was not finite.
         progress: Told of each step.
     """
     record = NetworkRecord(total_steps=total_steps)
@@ -129,10 +134,14 @@ def train_network(
     def select(epoch: int, losses: list[float]) -> bool:
         average.swap()
         model.eval()
-        more = on_epoch(epoch, float(np.mean(losses)))
-        model.train()
-        average.swap()
-        return more
+        try:
+            return on_epoch(epoch, float(np.mean(losses)))
+        except TrainingError as error:
+            record.stopped, record.diverged = f"{error} in epoch {epoch}", True
+            return False
+        finally:
+            model.train()
+            average.swap()
 
     model.train()
     progress.begin("training", total_steps)
@@ -140,11 +149,11 @@ def train_network(
         for epoch in range(-(-total_steps // steps_per_epoch)):
             order = balanced_batches(loads, config.batch_size, seed=config.seed, epoch=epoch)
             draws = [
-                (rows, _key(config.seed, epoch * steps_per_epoch + place)) for place, rows in enumerate(order)
+                (rows, mix(config.seed, epoch * steps_per_epoch + place)) for place, rows in enumerate(order)
             ]
             losses: list[float] = []
+            before = time.monotonic()
             for rows, batch in _prefetched(collating, collator, documents, draws):
-                before = time.monotonic()
                 factor = one_cycle(step, record.total_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * factor
@@ -152,14 +161,17 @@ def train_network(
                     model, batch, torch.from_numpy(targets[rows]), weights[rows], config, step, optimiser
                 )
                 if not math.isfinite(loss):
-                    record.stopped = f"the loss was {loss} at step {step + 1}; the last good weights are kept"
+                    record.stopped = f"the loss or its gradient was not finite at step {step + 1}"
+                    record.diverged = True
                     break
                 average.update()
                 losses.append(loss)
                 step += 1
+                now = time.monotonic()
                 if step in _TIMED_STEPS:
-                    timings.append(time.monotonic() - before)
-                if step == _TIMED_STEPS[-1] and budget.minutes is not None:
+                    timings.append(now - before)
+                before = now
+                if step == _TIMED_STEPS[-1] and budget.minutes is not None and budget_shares is not None:
                     seconds = statistics.median(timings) * (1 + _FORWARD_SHARE * held_out_share)
                     affordable = int(0.8 * budget.left / budget_shares / seconds)
                     record.total_steps = min(record.total_steps, step + affordable)
@@ -200,7 +212,11 @@ def _prefetched(
 def network_logits(
     model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document]
 ) -> Float[np.ndarray, "num_docs num_outputs"]:
-    """Logits of the graph network alone, in evaluation mode."""
+    """Logits of the graph network alone, in evaluation mode.
+
+    Raises:
+        TrainingError: One is not finite.
+    """
     assert not model.training
     parts = []
     for batch in bounded_batches(
@@ -213,7 +229,10 @@ def network_logits(
         assert tensors.forms is not None
         with torch.inference_mode():
             parts.append(model.deep(tensors, model.encode_forms(tensors.forms)).numpy())
-    return np.concatenate(parts).astype(np.float64)
+    logits = np.concatenate(parts).astype(np.float64)
+    if not np.isfinite(logits).all():
+        raise TrainingError("the network's logits were not finite")
+    return logits
 
 
 def _step(
@@ -225,17 +244,18 @@ def _step(
     step: int,
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One step of the optimiser; the loss before it. A loss that is not finite changes nothing."""
+    """One step of the optimiser; the loss before it, NaN if the gradient is not finite: then nothing changes."""
     assert batch.forms is not None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_key(config.seed, step))
+        torch.manual_seed(mix(config.seed, step))
         logits = model.deep(batch, model.encode_forms(batch.forms))
     loss = cross_entropy(logits, targets, weights, label_smoothing=config.label_smoothing)
     value = loss.item()
     if math.isfinite(value):
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        clip_gradients(model.parameters(), config.clip)
+        if not math.isfinite(clip_gradients(model.parameters(), config.clip).item()):
+            return math.nan
         optimiser.step()
     return value
 
@@ -243,7 +263,3 @@ def _step(
 def _tensors(batch: TextBatch[np.ndarray]) -> TextBatch[Tensor]:
     result: TextBatch[Tensor] = map_arrays(batch, torch.from_numpy)
     return result
-
-
-def _key(seed: int, step: int) -> int:
-    return int(splitmix64(np.array([(seed << 40) ^ step], np.uint64))[0] >> np.uint64(1))

@@ -164,7 +164,7 @@ def train(
     else:
         _print_summary(trained, table, output)
     stopped = trained.record["network"]["stopped"]
-    if stopped and "loss was" in stopped:
+    if trained.record["network"]["diverged"]:
         raise TrainingError(
             f"training stopped early: {stopped}. {output} holds the model so far; try a smaller "
             "--set train.learning_rate."
