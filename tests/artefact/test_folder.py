@@ -21,13 +21,12 @@ def edit_manifest(path, change):
 
 def test_round_trip(tmp_path):
     path = tmp_path / "deep" / "model"
-    write_folder(path, {**NEW, "made.txt": lambda place: place.write_text("by a function") and None})
+    write_folder(path, NEW)
     folder = read_folder(path)
     assert {name: folder.read(name) for name in NEW} == NEW
-    assert folder.read("made.txt") == b"by a function"
     assert folder.json("config.json") == {"version": "new"}
-    assert folder.format_version == 1
     assert set(folder.manifest) == {"format_version", "library", "library_version", "files"}
+    assert folder.manifest["format_version"] == 1
     assert os.listdir(tmp_path / "deep") == ["model"]
 
 
@@ -121,16 +120,17 @@ def test_a_first_write_that_dies_leaves_nothing_or_all(tmp_path):
     pytest.fail("never finished")
 
 
-def test_a_disk_error_keeps_the_old_folder_and_cleans_up(tmp_path):
+def test_a_disk_error_keeps_the_old_folder_and_cleans_up(tmp_path, monkeypatch):
     write_folder(tmp_path / "model", OLD)
 
-    def full(place):
-        raise OSError(28, "No space left on device", str(place))
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(module.os, "fsync", full)
     with pytest.raises(
         ArtefactError, match=r"cannot write the folder: No space left.*What stood there before"
     ):
-        write_folder(tmp_path / "model", {**NEW, "big.bin": full})
+        write_folder(tmp_path / "model", NEW)
     assert read_folder(tmp_path / "model").files == OLD
     assert os.listdir(tmp_path) == ["model"]
 
@@ -216,11 +216,30 @@ def test_a_file_a_link_or_foreign_files_at_the_target_are_refused(tmp_path):
     with pytest.raises(ArtefactError, match="got a symbolic link"):
         check_target(tmp_path / "link")
     assert read_folder(tmp_path / "link").files == OLD
-    (tmp_path / "model" / ".DS_Store").touch()
-    check_target(tmp_path / "model")
     (tmp_path / "model" / "answers.csv").touch()
     with pytest.raises(ArtefactError, match=r"did not write \(answers\.csv\)"):
         check_target(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", [".git/config", ".env", ".hidden", "notes/mine.txt"])
+@pytest.mark.parametrize("existing", [{}, OLD])
+def test_what_a_user_keeps_beside_the_model_is_never_deleted(tmp_path, name, existing):
+    path = tmp_path / "model"
+    if existing:
+        write_folder(path, existing)
+    (path / name).parent.mkdir(parents=True, exist_ok=True)
+    (path / name).write_text("mine")
+    with pytest.raises(ArtefactError, match=r"did not write \(.*and is not overwritten"):
+        write_folder(path, NEW)
+    assert (path / name).read_text() == "mine"
+
+
+def test_files_of_file_managers_do_not_stop_a_writer(tmp_path):
+    write_folder(tmp_path / "model", OLD)
+    for name in (".DS_Store", ".directory", "Thumbs.db"):
+        (tmp_path / "model" / name).touch()
+    write_folder(tmp_path / "model", NEW)
+    assert sorted(os.listdir(tmp_path / "model")) == sorted([*NEW, "manifest.json"])
 
 
 @pytest.mark.parametrize(

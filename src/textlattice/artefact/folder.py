@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # Lies in a folder that we are about to move to NAME.old; a backup that a user named so is never removed.
 _MARK = ".replaced"
+_OF_FILE_MANAGERS = frozenset({".DS_Store", ".directory", "Thumbs.db"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,6 @@ class Folder:
     manifest: Mapping[str, Any]
     files: Mapping[str, bytes]
 
-    @property
-    def format_version(self) -> int:
-        """Version of the layout, for upgrade functions."""
-        return int(self.manifest["format_version"])
-
     def read(self, name: str) -> bytes:
         """The bytes of one file; raises `ArtefactError` where the folder has no such file."""
         if name not in self.files:
@@ -66,15 +62,12 @@ class Folder:
         return _parse_json(self.read(name), self.path / name)
 
 
-def write_folder(
-    path: Path, files: Mapping[str, bytes | Callable[[Path], None]], *, format_version: int = FORMAT_VERSION
-) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder in one step, replacing the one that stands there.
 
     Args:
         path: Target; its parents are made.
-        files: Name to content, or to a function that writes the content to the path it is given.
-        format_version: Version of the layout, 1 or higher.
+        files: Name to content.
 
     Raises:
         ArtefactError: The target may not be replaced (see `check_target`), a name is not plain, or the disk
@@ -90,7 +83,7 @@ def write_folder(
         aside = _aside(target)
         aside.mkdir()
         try:
-            _fill(aside, files, format_version)
+            _fill(aside, files)
             _swap(aside, target)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -108,8 +101,8 @@ def check_target(path: Path) -> None:
     """Do nothing where `write_folder` may write to `path`; call it before long work.
 
     Raises:
-        ArtefactError: The target is a file or a link, a folder with files that we did not write, or
-            `NAME.old` is in the way and not ours.
+        ArtefactError: The target is a file or a link, a folder that holds anything we did not write, hidden
+            or not, or `NAME.old` is in the way and not ours.
     """
     target = _absolute(path)
     if not target.name:
@@ -176,14 +169,10 @@ def repair(path: Path) -> bool:
     return True
 
 
-def _fill(aside: Path, files: Mapping[str, bytes | Callable[[Path], None]], format_version: int) -> None:
+def _fill(aside: Path, files: Mapping[str, bytes]) -> None:
     entries = {}
     for name, content in files.items():
-        if isinstance(content, bytes):
-            (aside / name).write_bytes(content)
-        else:
-            content(aside / name)
-            content = _read_regular(aside / name)
+        (aside / name).write_bytes(content)
         _sync(aside / name)
         entries[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     try:
@@ -191,7 +180,7 @@ def _fill(aside: Path, files: Mapping[str, bytes | Callable[[Path], None]], form
     except PackageNotFoundError:
         library_version = "unknown"
     manifest = {
-        "format_version": format_version,
+        "format_version": FORMAT_VERSION,
         "library": "textlattice",
         "library_version": library_version,
         "files": entries,
@@ -328,8 +317,8 @@ def _is_manifest(value: object) -> bool:
 
 
 def _foreign_entries(folder: Path) -> list[str]:
-    """Entries that the manifest does not name; hidden files, which file managers leave, do not count."""
-    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    """Entries that the manifest does not name, hidden ones too; files that file managers leave do not count."""
+    names = {entry.name for entry in folder.iterdir()} - _OF_FILE_MANAGERS - {_MARK}
     if not names:
         return []
     try:
