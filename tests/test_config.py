@@ -16,6 +16,8 @@ from textlattice.config import (
 )
 from textlattice.errors import ConfigError
 
+INF, NAN = float("inf"), float("nan")
+
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_json(name):
@@ -48,6 +50,9 @@ def test_missing_keys_take_their_default():
         ({"text": {"normalisation": "NFC"}}, r"normalisation must be one of nfc, nfkc, none, got 'NFC'"),
         ({"text": {"subword_lengths": 3}}, r"subword_lengths must be tuple.*, got 3"),
         ({"train": {"steps": "many"}}, r"config\.train\.steps must be int, got 'many'"),
+        ({"train": {"betas": [0.9]}}, r"config\.train\.betas must be tuple\[float, float\], got \[0\.9\]"),
+        ({"train": {"betas": [0.9, 0.9, 0.9]}}, r"betas must be tuple\[float, float\], got"),
+        ({"train": {"betas": [0.9, "a"]}}, r"config\.train\.betas must be float, got 'a'"),
     ],
 )
 def test_what_is_refused_by_name(values, message):
@@ -58,7 +63,8 @@ def test_what_is_refused_by_name(values, message):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"train": {"betas": [0.8, 1]}}, Config(train=TrainConfig(betas=(0.8, 1.0)))),
+        ({"train": {"betas": [0, 0.8]}}, Config(train=TrainConfig(betas=(0.0, 0.8)))),
+        ({"text": {"subword_lengths": []}}, Config(text=TextConfig(subword_lengths=()))),
         ({"train": {"max_minutes": 2}}, Config(train=TrainConfig(max_minutes=2.0))),
         ({"train": {"max_minutes": None}}, Config()),
         (
@@ -83,13 +89,28 @@ def test_json_values_become_ours(values, expected):
         (lambda: GraphConfig(lattice_offsets=((0,), (3,))), r"distinct positive distances, got \(0,\)"),
         (lambda: GraphConfig(num_random_edges=(4, -1)), r"must not be negative, got \(4, -1\)"),
         (lambda: GraphConfig(num_kept_edges=13), r"num_kept_edges must lie in 0\.\.12 .*, got 13"),
-        (lambda: GraphConfig(keep_temperature=0.0), r"keep_temperature must be positive, got 0"),
+        (lambda: TextConfig(subword_lengths=(3, 0)), r"distinct and lie in 1\.\.10, got \(3, 0\); try"),
+        (lambda: TextConfig(subword_lengths=(11,)), r"distinct and lie in 1\.\.10, got \(11,\)"),
+        (lambda: TextConfig(subword_lengths=(3, 3)), r"distinct and lie in 1\.\.10, got \(3, 3\)"),
+        (lambda: GraphConfig(keep_temperature=0.0), r"keep_temperature must be positive and finite, got 0"),
+        (lambda: GraphConfig(seed=-1), r"graph\.seed must lie in 0\.\.4294967295, got -1"),
         (lambda: CnnGnnConfig(num_heads=6), r"got num_heads=6 and channels=64; try 4"),
         (lambda: CnnGnnConfig(channels=0), r"model\.channels must be positive, got 0"),
         (lambda: CnnGnnConfig(dropout=1.0), r"model\.dropout must lie in \[0, 1\), got 1"),
         (lambda: CnnGnnConfig(injected_channels=-1), r"injected_channels must not be negative, got -1"),
         (lambda: TrainConfig(epochs=0), r"train\.epochs must be positive, got 0"),
-        (lambda: TrainConfig(max_minutes=0.0), r"train\.max_minutes must be positive, got 0"),
+        (lambda: TrainConfig(steps=0), r"train\.steps must be positive, got 0"),
+        (lambda: TrainConfig(max_minutes=0.0), r"train\.max_minutes must be positive and finite, got 0"),
+        (lambda: TrainConfig(max_minutes=INF), r"train\.max_minutes must be positive and finite, got inf"),
+        (lambda: TrainConfig(learning_rate=0.0), r"train\.learning_rate must be positive and finite, got 0"),
+        (lambda: TrainConfig(learning_rate=NAN), r"learning_rate must be positive and finite, got nan"),
+        (lambda: TrainConfig(clip=-1.0), r"train\.clip must be positive and finite, got -1"),
+        (lambda: TrainConfig(weight_decay=-0.1), r"weight_decay must be finite and not negative, got -0\.1"),
+        (lambda: TrainConfig(weight_decay=NAN), r"weight_decay must be finite and not negative, got nan"),
+        (lambda: TrainConfig(betas=(0.9, 1.0)), r"betas must be two numbers in \[0, 1\), got \(0\.9, 1\.0\)"),
+        (lambda: TrainConfig(betas=(-0.1, 0.9)), r"betas must be two numbers in \[0, 1\)"),
+        (lambda: TrainConfig(threads=-1), r"train\.threads must not be negative, got -1"),
+        (lambda: TrainConfig(seed=2**32), r"train\.seed must lie in 0\.\.4294967295, got 4294967296"),
         (lambda: TrainConfig(label_smoothing=1.0), r"label_smoothing must lie in \[0, 1\), got 1"),
         (lambda: TrainConfig(ema_decay=1.0), r"ema_decay must lie in \[0, 1\), got 1"),
     ],

@@ -7,6 +7,7 @@ are both made from these fields; an unknown key is refused by name.
 import contextlib
 import dataclasses
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -16,12 +17,15 @@ from textlattice.errors import ConfigError
 
 Normalisation = Literal["nfc", "nfkc", "none"]
 RandomEdges = Literal["affine", "uniform"]
-Optimiser = Literal["adamw"]
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _require_seed(name: str, seed: int) -> None:
+    _require(0 <= seed < 2**32, f"{name} must lie in 0..{2**32 - 1}, got {seed}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,7 @@ class TextConfig:
         lowercase_keys: Word and n-gram keys are taken from the lower-cased token; characters keep their case.
         num_characters: Rows of the character table; the rows from `0x2500` on are shared by hashing.
         num_subwords: Rows of the hashed table of character n-grams.
-        subword_lengths: Lengths of these character n-grams.
+        subword_lengths: Lengths of these character n-grams; none turns them off.
         ngram_order: Longest token n-gram of the wide branch.
     """
 
@@ -51,6 +55,11 @@ class TextConfig:
             f"got {self.num_characters}; try 12288.",
         )
         _require(self.num_subwords > 0, f"text.num_subwords must be positive, got {self.num_subwords}.")
+        lengths = self.subword_lengths
+        _require(
+            all(1 <= length <= 10 for length in lengths) and len(set(lengths)) == len(lengths),
+            f"text.subword_lengths must be distinct and lie in 1..10, got {lengths}; try (3, 4, 5).",
+        )
         _require(
             1 <= self.ngram_order <= 5, f"text.ngram_order must lie in 1..5, got {self.ngram_order}; try 3."
         )
@@ -97,9 +106,10 @@ class GraphConfig:
             f"got {self.num_kept_edges}.",
         )
         _require(
-            self.keep_temperature > 0,
-            f"graph.keep_temperature must be positive, got {self.keep_temperature}.",
+            0 < self.keep_temperature < math.inf,
+            f"graph.keep_temperature must be positive and finite, got {self.keep_temperature}.",
         )
+        _require_seed("graph.seed", self.seed)
 
     def degree(self, block: int) -> int:
         """Slots per token in the neighbour table of a block: lattice both ways, random, self."""
@@ -176,7 +186,7 @@ class TrainConfig:
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    betas: tuple[float, ...] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
     ema_decay: float = 0.99
     label_smoothing: float = 0.0
@@ -189,14 +199,28 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             _require(getattr(self, name) > 0, f"train.{name} must be positive, got {getattr(self, name)}.")
-        for name in ("steps", "max_minutes"):
+        _require(self.steps is None or self.steps > 0, f"train.steps must be positive, got {self.steps}.")
+        for name in ("max_minutes", "learning_rate", "clip"):
             value = getattr(self, name)
-            _require(value is None or value > 0, f"train.{name} must be positive, got {value}.")
+            _require(
+                value is None or 0 < value < math.inf,
+                f"train.{name} must be positive and finite, got {value}.",
+            )
+        _require(
+            0 <= self.weight_decay < math.inf,
+            f"train.weight_decay must be finite and not negative, got {self.weight_decay}.",
+        )
+        _require(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            f"train.betas must be two numbers in [0, 1), got {self.betas}.",
+        )
         _require(
             0 <= self.label_smoothing < 1,
             f"train.label_smoothing must lie in [0, 1), got {self.label_smoothing}.",
         )
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
+        _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
+        _require_seed("train.seed", self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +312,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return from_dict(hint, value, where=where)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(item, args[0], where) for item in value)
+        items = args[:1] * len(value) if args[-1] is Ellipsis else args
+        if len(items) == len(value):
+            return tuple(_convert(*pair, where) for pair in zip(value, items, strict=True))
     if origin is Literal and value in args:
         return value
     if origin in (types.UnionType, typing.Union):
@@ -299,7 +325,6 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    expected = (
-        f"one of {', '.join(map(str, args))}" if origin is Literal else getattr(hint, "__name__", str(hint))
-    )
+    name = str(hint) if origin else getattr(hint, "__name__", str(hint))
+    expected = f"one of {', '.join(map(str, args))}" if origin is Literal else name
     raise ConfigError(f"{where} must be {expected}, got {value!r}.")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def adamw(
-    model: nn.Module, *, learning_rate: float, weight_decay: float, betas: tuple[float, ...]
+    model: nn.Module, *, learning_rate: float, weight_decay: float, betas: tuple[float, float]
 ) -> torch.optim.AdamW:
     """AdamW that decays matrices and tables but neither biases nor norms."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -18,7 +18,7 @@ def adamw(
         {"params": decayed, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(betas[0], betas[1]), fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)
 
 
 def one_cycle(step: int, total: int, *, warm_up: float = 0.15) -> float:
