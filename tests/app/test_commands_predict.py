@@ -152,13 +152,33 @@ def test_a_target_that_cannot_be_written_is_refused_before_the_work(cli, table, 
     assert message in ran.err
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_row_with_a_column_more_is_answered_in_place_by_an_error(cli, tiny_folder, tmp_path, suffix):
+    source, target = tmp_path / "texts.jsonl", tmp_path / f"answers{suffix}"
+    lines = [{"id": "1", "text": "a"}, {"id": "2", "text": "b", "more": 1}, {"text": "c"}]
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ran = cli("predict", tiny_folder, source, "-o", target, "--strict")
+    assert ran.code == 1
+    assert ran.err == "3 rows, 1 not answered (1 extra_column)\n"
+    if suffix == ".csv":
+        with target.open(encoding="utf-8", newline="") as stream:
+            rows = [{name: cell or None for name, cell in row.items()} for row in csv.DictReader(stream)]
+    else:
+        rows = pq.read_table(target).to_pylist()
+    assert [row["id"] for row in rows] == ["1", "2", None]
+    assert [row["text"] for row in rows] == ["a", "b", "c"]
+    assert [row["error"] for row in rows] == [None, "extra_column", None]
+    assert [row["label"] is None for row in rows] == [False, True, False]
+    assert cli("predict", tiny_folder, source, "-o", tmp_path / "answers.jsonl", "--strict").code == 0
+
+
 def test_a_failure_leaves_the_old_answers(cli, tiny_folder, tmp_path):
     source, target = tmp_path / "texts.jsonl", tmp_path / "answers.csv"
-    source.write_text('{"text": "a"}\n{"text": "b", "more": 1}\n')
+    source.write_text('{"text": "a", "label": "x", "predicted_label": "y"}\n')
     target.write_text("old")
     ran = cli("predict", tiny_folder, source, "-o", target)
     assert ran.code == 1
-    assert "row 2 has a column 'more' that the first row has not; write the answers as .jsonl" in ran.err
+    assert "the source has a column 'predicted_label' already; rename it" in ran.err
     assert target.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "texts.jsonl"]
 

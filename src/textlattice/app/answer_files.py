@@ -20,6 +20,8 @@ from textlattice.runtime.predictor import MAX_DOCUMENTS, Answer, Predictor
 
 ADDED = ("label", "probability", "status", "error")
 """Columns that a table gains; where the input has one of that name, ours gets `predicted_` before it."""
+EXTRA_COLUMN = "extra_column"
+"""Error of a row with a column that the first usable row has not; JSON lines take any row."""
 _ROW_GROUP = 4096
 
 
@@ -27,8 +29,8 @@ _ROW_GROUP = 4096
 class AnswerWriter(Protocol):
     """Takes the answers one by one, in order."""
 
-    def write(self, item: Row | Reject, answer: Answer | None) -> None:
-        """Adds a row with its answer, or a reject."""
+    def write(self, item: Row | Reject, answer: Answer | None) -> str | None:
+        """Adds a row with its answer, or a reject; the reason if the row got no answer."""
         ...
 
     def finish(self) -> None:
@@ -126,7 +128,7 @@ class _JsonLines:
     def __init__(self, stream: _Stream) -> None:
         self.stream, self.num_written = stream, 0
 
-    def write(self, item: Row | Reject, answer: Answer | None) -> None:
+    def write(self, item: Row | Reject, answer: Answer | None) -> str | None:
         values: dict[str, Any]
         if answer is None:
             assert isinstance(item, Reject)
@@ -139,37 +141,39 @@ class _JsonLines:
         self.num_written += 1
         if self.num_written % MAX_DOCUMENTS == 0:
             self.stream.flush()
+        return item.reason if isinstance(item, Reject) else None
 
     def finish(self) -> None:
         self.stream.flush()
 
 
 class _Table:
-    """Columns of the first usable row, then ours. Rejects before it wait until the columns are known."""
+    """Columns of the first usable row, then ours. Rejects before it wait until the columns are known.
+
+    A later row with a column more has no place for it: it keeps the others and gets `extra_column` for an answer.
+    """
 
     def __init__(self) -> None:
         self.columns: list[str] | None = None
         self.waiting: list[Reject] = []
 
-    def write(self, item: Row | Reject, answer: Answer | None) -> None:
-        if isinstance(item, Row):
-            values = item.columns or {}
+    def write(self, item: Row | Reject, answer: Answer | None) -> str | None:
+        if isinstance(item, Reject):
             if self.columns is None:
-                self.settle(list(values))
-            assert self.columns is not None
-            assert answer is not None
-            if not values.keys() <= set(self.columns):
-                extra = next(name for name in values if name not in self.columns)
-                raise DataError(
-                    f"row {item.number} has a column {extra!r} that the first row has not; "
-                    "write the answers as .jsonl, or give every row the same columns."
-                )
-            top = answer.probabilities[answer.label]
-            self.emit(values, (answer.label, top, answer.status, None))
-        elif self.columns is None:
-            self.waiting.append(item)
-        else:
-            self.emit({}, (None, None, None, item.reason))
+                self.waiting.append(item)
+            else:
+                self.emit({}, (None, None, None, item.reason))
+            return item.reason
+        assert answer is not None
+        values = item.columns or {}
+        if self.columns is None:
+            self.settle(list(values))
+        assert self.columns is not None
+        if not values.keys() <= set(self.columns):
+            self.emit(values, (None, None, None, EXTRA_COLUMN))
+            return EXTRA_COLUMN
+        self.emit(values, (answer.label, answer.probabilities[answer.label], answer.status, None))
+        return None
 
     def settle(self, columns: list[str]) -> None:
         self.columns = columns

@@ -16,7 +16,6 @@ from textlattice.app.commands.options import Folder, Source, TextColumns, text_c
 from textlattice.app.loading import load
 from textlattice.app.terminal import count, warn
 from textlattice.data.readers import read_rows
-from textlattice.data.rows import Reject
 
 
 def predict(
@@ -43,7 +42,8 @@ def predict(
     JSON lines hold a label and the probability of every label. Tables keep the columns of the source and gain
     label, probability, status and error ("predicted_label" and so on where the source has such a column).
     A text of which nothing is left gets the shares of the training rows and the status "empty". A row that
-    cannot be read is answered in its place by its number and the reason.
+    cannot be read is answered in its place by its number and the reason; in a table so is a row of JSON with a
+    column that the first row has not ("extra_column").
 
     \b
     Examples:
@@ -60,11 +60,11 @@ def predict(
     faults: Counter[str] = Counter()
     with answer_writer(output, source) as writer:
         for item, answer in answered(predictor, items):
-            writer.write(item, answer)
+            reason = writer.write(item, answer)
             num_rows += 1
             num_empty += answer is not None and answer.status == "empty"
-            if isinstance(item, Reject):
-                faults[item.reason] += 1
+            if reason is not None:
+                faults[reason] += 1
     parts = [f"{count(num_rows, 'row')}"]
     if num_empty:
         parts.append(f"{num_empty:,} empty")
