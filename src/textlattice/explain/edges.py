@@ -8,7 +8,6 @@ import torch
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.models.cnn_gnn import CnnGnnClassifier, GraphBlocks
-from textlattice.nn.gate import keep_edges
 from textlattice.text.document import Document
 
 EdgeKind = Literal["self", "all", "lattice", "random"]
@@ -44,14 +43,10 @@ def kept_edges(model: CnnGnnClassifier, collator: Collator, document: Document) 
     if not isinstance(blocks, GraphBlocks) or not document.num_tokens:
         return []
     batch = map_arrays(collator.collate([document]), torch.from_numpy)
-    doc_index, graph = batch.documents.doc_index, batch.graph1
+    graph = batch.graph1
     with torch.inference_mode():
-        forms = model.encode_forms(batch.forms)
-        tokens = model.word_input(forms, batch.tokens.form, batch.tokens.word, batch.tokens.injected)
-        tokens = model.token_conv(tokens, doc_index)
-        mask = graph.mask.to(tokens.dtype)
-        _, scores = blocks.block1(tokens, doc_index, graph.neighbours, mask, None)
-        kept, openness = keep_edges(graph.neighbours, scores, blocks.num_kept, blocks.temperature)
+        tokens = model.read_tokens(batch, model.encode_forms(batch.forms))
+        _, kept, openness = blocks.keep(tokens, batch.documents, graph)
         is_slot = (kept[:, :, None] == graph.neighbours[:, None, :]) & graph.mask[:, None, :]
         slots = is_slot.to(torch.uint8).argmax(2)
     kinds = _slot_kinds(collator, document.num_tokens)

@@ -6,7 +6,7 @@
 - The wide branch is a linear model over n-grams, fitted apart and added at the end.
 """
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
@@ -39,13 +39,25 @@ class GraphBlocks(nn.Module):
         graph2: Graph[Tensor],
     ) -> Float[Tensor, "num_tokens channels"]:
         """Tokens that have heard their document."""
-        doc_index = documents.doc_index
-        mask1 = graph1.mask.to(tokens.dtype)
-        tokens, scores = self.block1(tokens, doc_index, graph1.neighbours, mask1, graph1.inverse)
-        kept, openness = keep_edges(graph1.neighbours, scores, self.num_kept, self.temperature)
+        tokens, kept, openness = self.keep(tokens, documents, graph1)
         neighbours, gate = rewire(graph2.neighbours, graph2.mask, kept, openness)
-        tokens, _ = self.block2(tokens, doc_index, neighbours, gate, graph2.inverse)
+        tokens, _ = self.block2(tokens, documents.doc_index, neighbours, gate, graph2.inverse)
         return tokens
+
+    def keep(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        documents: Documents[Tensor],
+        graph1: Graph[Tensor],
+    ) -> tuple[
+        Float[Tensor, "num_tokens channels"],
+        Int[Tensor, "num_tokens num_kept"],
+        Float[Tensor, "num_tokens num_kept"],
+    ]:
+        """Tokens after block 1, the neighbours that each heard best in it, and how far these edges are open, 0 to 1."""
+        mask = graph1.mask.to(tokens.dtype)
+        tokens, scores = self.block1(tokens, documents.doc_index, graph1.neighbours, mask, graph1.inverse)
+        return tokens, *keep_edges(graph1.neighbours, scores, self.num_kept, self.temperature)
 
 
 class ConvBlocks(nn.Module):
@@ -139,8 +151,14 @@ class CnnGnnClassifier(nn.Module):
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
     ) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits of the graph network alone."""
-        tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word, batch.tokens.injected)
-        tokens = self.token_conv(tokens, batch.documents.doc_index)  # [num_tokens, channels]
+        tokens = self.read_tokens(batch, forms)
         tokens = self.blocks(tokens, batch.documents, batch.graph1, batch.graph2)
         documents = self.readout(tokens, batch.documents.doc_index, batch.documents.doc_ptr)
         return self.head(documents)
+
+    def read_tokens(
+        self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
+    ) -> Float[Tensor, "num_tokens channels"]:
+        """Tokens that know their form, their word and the tokens beside them; what enters the blocks."""
+        tokens = self.word_input(forms, batch.tokens.form, batch.tokens.word, batch.tokens.injected)
+        return self.token_conv(tokens, batch.documents.doc_index)
