@@ -10,6 +10,9 @@ from textlattice.config import TextConfig
 from textlattice.hashing import fnv1a
 from textlattice.text.lookup import find_rows
 
+MOST_WORDS = 65_536
+"""Known words at most; rarer ones are read by their spelling alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
@@ -40,14 +43,15 @@ def word_keys(forms: Sequence[str], config: TextConfig) -> UInt64[np.ndarray, " 
 
 
 def known_words(
-    forms: Iterable[list[str]], config: TextConfig, *, min_count: int = 2
+    forms: Iterable[list[str]], config: TextConfig, *, min_count: int = 2, most: int = MOST_WORDS
 ) -> UInt64[np.ndarray, " num_words"]:
-    """Ascending keys of the words that occur at least `min_count` times.
+    """Ascending keys of the words that occur at least `min_count` times; of more than `most` the most frequent.
 
     Args:
         forms: The tokens of each document.
         config: Says whether keys are lower-cased.
         min_count: Occurrences, over all documents.
+        most: Words at most; among words that occur equally often the lower key goes first.
     """
     counts: dict[str, int] = {}
     for document in forms:
@@ -56,4 +60,5 @@ def known_words(
     keys = word_keys(list(counts), config)
     distinct, place = np.unique(keys, return_inverse=True)
     totals = np.bincount(place, weights=np.fromiter(counts.values(), np.float64, len(counts)))
-    return distinct[totals >= min_count] if len(distinct) else distinct
+    order = np.argsort(-totals, kind="stable")[:most]
+    return np.sort(distinct[order[totals[order] >= min_count]])
