@@ -40,9 +40,13 @@ import textlattice
 seconds = time.perf_counter() - start
 print(seconds, *sorted(sys.modules.keys() & {"torch", "sklearn", "scipy", "pandas", "onnxruntime", "numpy"}))
 """
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, *loaded = shown.stdout.split()
-    assert not loaded, f"import textlattice took {float(seconds):.3f} s and loaded {loaded}"
+    seconds = []
+    for _ in range(3):  # the best of three: other work on the machine may hold one up
+        shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        taken, *loaded = shown.stdout.split()
+        assert not loaded
+        seconds.append(float(taken))
+    assert min(seconds) < 0.5
 
 
 def test_version():
