@@ -9,7 +9,7 @@ import torch
 
 from datasets import Dataset
 from records import pack
-from textlattice.baselines.compare import predictor_of, selection_slices, softmax
+from textlattice.baselines.compare import selection_slices, softmax
 from textlattice.baselines.linear import LinearBaseline, train_baseline
 from textlattice.config import Config, to_dict
 from textlattice.evaluation.metrics import evaluate
@@ -17,6 +17,7 @@ from textlattice.progress import Progress
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.text.document import Document, read_document
 from textlattice.training.fit import Trained, fit
+from textlattice.training.save import predictor_of
 from textlattice.training.wide import KeyedDocuments, read_keys
 
 VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}}

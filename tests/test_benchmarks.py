@@ -9,13 +9,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from textlattice.baselines.compare import predictor_of
 from textlattice.baselines.linear import BASELINES
 from textlattice.config import preset
 from textlattice.progress import Progress
 from textlattice.text.document import read_document
 from textlattice.training.fit import fit
 from textlattice.training.network import network_logits
+from textlattice.training.save import predictor_of
 from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package

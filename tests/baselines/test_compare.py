@@ -1,14 +1,15 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from textlattice.baselines import compare as module
 from textlattice.baselines.compare import (
     OURS,
     Comparison,
     ComparisonRow,
     compare,
-    predictor_of,
     selection_slices,
 )
 from textlattice.config import preset
@@ -16,7 +17,6 @@ from textlattice.data.rows import Row, Table
 from textlattice.data.splits import slice_sizes, stratified_slices
 from textlattice.errors import DataError
 from textlattice.evaluation.significance import Interval
-from textlattice.training.fit import fit
 
 TINY = preset("tiny").with_settings({"train.epochs": 1})
 WORDS = {"good": ["fine", "great", "lovely"], "bad": ["awful", "poor", "dull"]}
@@ -55,6 +55,7 @@ def test_ours_comes_first_and_everyone_sees_the_same_rows(comparison):
         interval = row.ours_minus_it
         assert interval.difference == pytest.approx(100 * (ours.accuracy - row.accuracy))
         assert interval.low <= interval.difference <= interval.high
+        assert 0 < row.p_value <= 1
     assert comparison.best_baseline is tfidf
 
 
@@ -62,6 +63,8 @@ def test_to_dict_is_json_and_holds_the_advice(comparison):
     values = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     assert values["advice"] == comparison.advice
     assert values["rows"][0]["ours_minus_it"] is None
+    assert values["rows"][0]["p_value"] is None
+    assert isinstance(values["rows"][1]["p_value"], float)
     assert set(values["rows"][1]["ours_minus_it"]) == {"difference", "low", "high"}
     assert values["source"] == "reviews.csv"
 
@@ -78,15 +81,15 @@ def test_given_test_rows_are_used_and_an_unknown_label_is_an_error():
 
 def comparison_of(difference, low, high):
     ours = ComparisonRow(
-        name=OURS, accuracy=0.9, macro_f1=0.9, ours_minus_it=None, train_seconds=240.0,
+        name=OURS, accuracy=0.9, macro_f1=0.9, ours_minus_it=None, p_value=None, train_seconds=240.0,
         predict_docs_per_second=100.0, parameters=1000,
     )  # fmt: skip
     weak = ComparisonRow(
         name="majority", accuracy=0.5, macro_f1=0.3, train_seconds=0.1, predict_docs_per_second=9.0,
-        parameters=2, ours_minus_it=Interval(difference=40.0, low=35.0, high=45.0),
+        parameters=2, p_value=0.0, ours_minus_it=Interval(difference=40.0, low=35.0, high=45.0),
     )  # fmt: skip
     best = ComparisonRow(
-        name="tfidf_lr", accuracy=0.9 - difference / 100, macro_f1=0.9, train_seconds=3.0,
+        name="tfidf_lr", accuracy=0.9 - difference / 100, macro_f1=0.9, p_value=0.04, train_seconds=3.0,
         predict_docs_per_second=1e4, parameters=500,
         ours_minus_it=Interval(difference=difference, low=low, high=high),
     )  # fmt: skip
@@ -142,10 +145,17 @@ def test_slices_of_few_rows():
     assert sorted([*fit_rows, *selection]) == [0, 1, 2, 3, 4]
 
 
-def test_predictor_of_a_fitted_classifier():
-    rows = table(30)
-    predictor = predictor_of(fit(rows.texts, rows.labels, TINY))
-    assert set(predictor.predict(rows.texts)) <= {"good", "bad"}
+@pytest.mark.parametrize("num_rows", [4, 6])
+def test_a_table_too_small_for_a_baseline_is_refused_before_ours_is_trained(monkeypatch, num_rows):
+    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("ours was trained"))
+    rows = table(num_rows)
+    if num_rows == 6:  # one text with a label of its own, and five without a word
+        rows = Table(
+            source=rows.source, rejects=[], rows=[rows.rows[0], *[replace(rows.rows[1], text="")] * 5]
+        )
+    message = rf"expected at least 5 texts to train on, with two labels, got {num_rows} rows in reviews.csv"
+    with pytest.raises(DataError, match=message):
+        compare(rows, TINY, test=table(2))
 
 
 @pytest.mark.parametrize(

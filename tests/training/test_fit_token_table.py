@@ -9,12 +9,10 @@ import torch
 from textlattice import load
 from textlattice.config import TextConfig, preset
 from textlattice.errors import ConfigError, DataError
-from textlattice.models.torch_engine import TorchEngine
 from textlattice.progress import Progress
-from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
-from textlattice.training.save import save_trained
+from textlattice.training.save import predictor_of, save_trained
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})
 
@@ -33,15 +31,6 @@ def test_without_the_table_they_are_guessed(kindred):
     assert trained.config.model.injected_channels == 0
     answers = predictor_of(trained).predict(kindred.test_texts)
     assert np.mean(np.array(answers) == np.array(kindred.test_labels)) < 0.8
-
-
-def predictor_of(trained):
-    return Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
-        task=trained.task,
-        config=trained.config,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,8 @@ import pytest
 import textlattice
 from textlattice.config import preset, to_dict
 from textlattice.errors import ArtefactError
-from textlattice.models.torch_engine import TorchEngine
-from textlattice.runtime.predictor import Predictor
 from textlattice.training.fit import fit
-from textlattice.training.save import save_trained
+from textlattice.training.save import predictor_of, save_trained
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +23,7 @@ def folder(trained, tmp_path):
 
 def test_a_saved_model_answers_alike(trained, folder, tiny_texts):
     texts = [*tiny_texts[0], "", "something unheard of 🌍"]
-    kept = Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
-        task=trained.task,
-        config=trained.config,
-    )
-    loaded = textlattice.load(folder)
+    kept, loaded = predictor_of(trained), textlattice.load(folder)
     np.testing.assert_array_equal(loaded.logits(texts), kept.logits(texts))
     np.testing.assert_array_equal(loaded.probabilities(texts), kept.probabilities(texts))
     assert loaded.task == trained.task

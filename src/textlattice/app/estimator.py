@@ -12,7 +12,6 @@ from jaxtyping import Float, Shaped
 from textlattice import config
 from textlattice.app.terminal import progress
 from textlattice.errors import MissingExtraError
-from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.token_table import TokenTable, read_token_table
 
 try:
@@ -27,9 +26,8 @@ try:
         column_or_1d,
     )
 
-    from textlattice.models.torch_engine import TorchEngine
-    from textlattice.training.fit import Trained, fit
-    from textlattice.training.save import save_trained
+    from textlattice.training.fit import fit
+    from textlattice.training.save import predictor_of, save_trained
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("textlattice"):
         raise
@@ -136,7 +134,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             )
         self.classes_ = classes
         self.trained_ = trained
-        self.predictor_ = _predictor(trained)
+        self.predictor_ = predictor_of(trained)
         return self
 
     def predict(self, X: Any) -> Shaped[np.ndarray, " num_texts"]:
@@ -207,16 +205,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "trained_" in state:
-            self.predictor_ = _predictor(self.trained_)
-
-
-def _predictor(trained: Trained) -> Predictor:
-    return Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
-        task=trained.task,
-        config=trained.config,
-    )
+            self.predictor_ = predictor_of(self.trained_)
 
 
 def _texts(X: Any) -> list[str]:

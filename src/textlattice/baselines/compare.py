@@ -16,12 +16,11 @@ from textlattice.data.rows import Table
 from textlattice.data.splits import slice_sizes, stratified_slices
 from textlattice.errors import DataError
 from textlattice.evaluation.metrics import evaluate
-from textlattice.evaluation.significance import Interval, paired_bootstrap
-from textlattice.models.torch_engine import TorchEngine
+from textlattice.evaluation.significance import Interval, mcnemar, paired_bootstrap
 from textlattice.progress import Progress
-from textlattice.runtime.predictor import Predictor
 from textlattice.text.document import read_document
-from textlattice.training.fit import CROSS_FIT_BELOW, Trained, fit
+from textlattice.training.fit import CROSS_FIT_BELOW, fit
+from textlattice.training.save import predictor_of
 
 OURS = "textlattice"
 """Name of our own row."""
@@ -39,6 +38,7 @@ class ComparisonRow:
         macro_f1: Mean F1 of the classes.
         ours_minus_it: Accuracy of ours minus this one, in points, with its 95% interval by paired bootstrap;
             None in our own row.
+        p_value: Of McNemar's test that ours and this one err equally often; None in our own row.
         train_seconds: Wall time until it could answer, choice of its settings included.
         predict_docs_per_second: Test texts answered per second.
         parameters: Numbers stored.
@@ -48,6 +48,7 @@ class ComparisonRow:
     accuracy: float
     macro_f1: float
     ours_minus_it: Interval | None
+    p_value: float | None
     train_seconds: float
     predict_docs_per_second: float
     parameters: int
@@ -127,7 +128,8 @@ def compare(
         progress: Told of each stage.
 
     Raises:
-        DataError: A row has no label, there are too few rows, or a baseline is unknown.
+        DataError: A row has no label, there are too few rows (told before anything is trained), or a baseline is
+            unknown.
         TrainingError: Ours could not be trained.
     """
     progress = progress or Progress()
@@ -138,6 +140,16 @@ def compare(
             f"got {unknown[0] if unknown else 'none'!r}."
         )
     texts, labels, test_texts, test_labels = _parts(table, test, seed)
+    slices = selection_slices(texts, labels, config)
+    (fit_texts, fit_labels), (selection_texts, selection_labels), (more_texts, more_labels) = (
+        ([texts[row] for row in chosen], [labels[row] for row in chosen]) for chosen in slices
+    )
+    if not selection_texts or len(set(fit_labels)) < 2:
+        raise DataError(
+            f"compare: expected at least 5 texts to train on, with two labels, got {len(texts)} rows in "
+            f"{table.source}, of which {len(fit_texts)} can be fitted, with {len(set(fit_labels))} labels; "
+            "give more rows."
+        )
 
     start = time.perf_counter()
     trained = fit(texts, labels, config, progress=progress)
@@ -153,15 +165,12 @@ def compare(
             accuracy=float(ours_correct.mean()),
             macro_f1=macro_f1,
             ours_minus_it=None,
+            p_value=None,
             train_seconds=train_seconds,
             predict_docs_per_second=speed,
             parameters=sum(value.numel() for value in trained.model.state_dict().values()),
         )
     ]
-    slices = selection_slices(texts, labels, config)
-    (fit_texts, fit_labels), (selection_texts, selection_labels), (more_texts, more_labels) = (
-        ([texts[row] for row in chosen], [labels[row] for row in chosen]) for chosen in slices
-    )
     for name in names:
         progress.begin(f"training {name}")
         tuned = train_baseline(
@@ -208,16 +217,6 @@ def selection_slices(
     return rows[fit_rows], rows[selection], rows[more]
 
 
-def predictor_of(trained: Trained) -> Predictor:
-    """A predictor of a classifier that was just fitted, without a folder."""
-    return Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
-        task=trained.task,
-        config=trained.config,
-    )
-
-
 def softmax(scores: Float[np.ndarray, "num_docs num_classes"]) -> Float[np.ndarray, "num_docs num_classes"]:
     """Each row as shares that sum to 1."""
     exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -242,6 +241,7 @@ def _test_baseline(
         accuracy=float(correct.mean()),
         macro_f1=macro_f1,
         ours_minus_it=paired_bootstrap(ours_correct, correct, seed=seed),
+        p_value=mcnemar(ours_correct, correct),
         train_seconds=train_seconds,
         predict_docs_per_second=len(texts) / seconds,
         parameters=model.num_parameters,

@@ -1,12 +1,23 @@
-"""A fitted classifier as a model folder, with its record and its card."""
+"""A fitted classifier as what answers texts, and as a model folder with its record and its card."""
 
 from pathlib import Path
 from typing import Any
 
 from textlattice.config import to_dict
-from textlattice.models.torch_engine import engine_files
+from textlattice.models.torch_engine import TorchEngine, engine_files
 from textlattice.runtime.model_folder import write_model_folder
+from textlattice.runtime.predictor import Predictor
 from textlattice.training.fit import Trained
+
+
+def predictor_of(trained: Trained) -> Predictor:
+    """A predictor of a classifier that was just fitted, without a folder."""
+    return Predictor(
+        engine=TorchEngine(trained.model),
+        collator=trained.collator,
+        task=trained.task,
+        config=trained.config,
+    )
 
 
 def save_trained(trained: Trained, path: Path, *, source: dict[str, Any]) -> None:

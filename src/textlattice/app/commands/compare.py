@@ -40,7 +40,7 @@ def compare(
 ) -> None:
     """Train ours and simple baselines and say which to use.
 
-    All see the same rows; differences come with their 95 % interval.
+    All see the same rows; differences come with their 95 % interval and the p value of McNemar's test.
 
     \b
     Examples:
@@ -65,7 +65,16 @@ def compare(
         print_json(result.to_dict())
         return
     print_table(
-        ["model", "accuracy", "macro F1", "points against ours", "training", "texts/s", "parameters"],
+        [
+            "model",
+            "accuracy",
+            "macro F1",
+            "points against ours",
+            "p value",
+            "training",
+            "texts/s",
+            "parameters",
+        ],
         [
             (
                 row.name,
@@ -75,6 +84,7 @@ def compare(
                 if row.ours_minus_it is None
                 else f"{-row.ours_minus_it.difference:+.1f} "
                 f"({-row.ours_minus_it.high:+.1f} to {-row.ours_minus_it.low:+.1f})",
+                "" if row.p_value is None else f"{row.p_value:.2g}",
                 f"{row.train_seconds:,.1f} s",
                 number(row.predict_docs_per_second, 0),
                 number(row.parameters),
