@@ -305,6 +305,15 @@ def test_parquet_prefers_label_names(tmp_path):
     }
 
 
+def test_parquet_labels_that_are_no_numbers_are_taken_as_they_are(tmp_path):
+    path = write_parquet(tmp_path, text=["a"], label=["p"], label_name=["positive"])
+    assert read_table(path, require_label=True).labels == ["p"]
+    path = write_parquet(tmp_path, text=["a"], label_name=["positive"])
+    with pytest.raises(DataError, match="expected a column 'label', found text, label_name"):
+        read_table(path, require_label=True)
+    assert read_table(path, label_column="label_name", require_label=True).labels == ["positive"]
+
+
 def test_parquet_column_without_python_values(tmp_path):
     path = write_parquet(tmp_path, text=["a"], time=pa.array([1], pa.timestamp("ns")))
     (row,) = read_table(path, require_label=False, keep_columns=True).rows

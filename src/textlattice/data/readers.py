@@ -86,7 +86,8 @@ def read_rows(
         text_columns: Columns whose texts are joined by one space. A null is left out; if all are null the row
             is rejected (`missing_text`). An empty text is a row.
         label_column: Column of the class. Texts, whole numbers and booleans become text (`1.0` gives "1",
-            `True` gives "True"). A parquet file with `label` and `label_name` gives the names.
+            `True` gives "True"). Where a parquet file has whole numbers in `label` and their names in `label_name`,
+            `label` means the names.
         require_label: Reject rows without a usable label; otherwise their label is None.
         keep_columns: Fill `Row.columns`.
 
@@ -428,7 +429,7 @@ def _read_parquet(path: Path, wanted: _Wanted) -> Iterator[Row | Reject]:
     try:
         with pq.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
-            if wanted.label == "label" and "label_name" in names:
+            if wanted.label == "label" and "label_name" in names and _is_integer(file.schema_arrow, "label"):
                 wanted = dataclasses.replace(wanted, label="label_name")
             wanted.check(names)
             columns = (
@@ -440,6 +441,12 @@ def _read_parquet(path: Path, wanted: _Wanted) -> Iterator[Row | Reject]:
             f"{wanted.source}: cannot be read as parquet ({str(error).splitlines()[0]}); "
             f"write the file again."
         ) from error
+
+
+def _is_integer(schema: Any, name: str) -> bool:
+    import pyarrow as pa
+
+    return name in schema.names and pa.types.is_integer(schema.field(name).type)
 
 
 def _parquet_records(file: Any, columns: list[str] | None) -> Iterator[_Record]:
