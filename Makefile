@@ -23,8 +23,8 @@ help: ## list these commands
 
 setup: $(READY) $(READY_LIGHT) ## make .venv (everything) and .venv-light (prediction alone), once
 
-test: setup ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+test: setup ## run all tests, a process for each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup ## check style, types and generated documents
 	$(BIN)/ruff check .
