@@ -105,14 +105,15 @@ def test_a_loss_that_is_not_finite_writes_the_folder_and_fails(cli, table, tmp_p
 
     def stopped(*values, **options):
         trained = honest(*values, **options)
-        trained.record["network"]["stopped"] = "the loss was nan at step 3; the last good weights are kept"
+        reason = "the loss or its gradient was not finite at step 3"
+        trained.record["network"] |= {"stopped": reason, "diverged": True}
         return trained
 
     monkeypatch.setattr(module, "fit", stopped)
     ran = cli("train", table, "-o", tmp_path / "model", *QUICK)
     assert ran.code == 1
     assert ran.err.splitlines()[-1].startswith(
-        "textlattice: training stopped early: the loss was nan at step 3"
+        "textlattice: training stopped early: the loss or its gradient was not finite at step 3"
     )
     assert load(tmp_path / "model")
 
