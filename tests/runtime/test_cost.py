@@ -75,3 +75,16 @@ def test_a_document_costs_its_distinct_injected_rows():
     assert costs[1]["active_parameters"] - costs[0]["active_parameters"] == 2 * 5
     stored = [model_cost(each, None, 2) for each in (preset("tiny"), config)]
     assert stored[1]["flops_per_token"] - stored[0]["flops_per_token"] == 2 * 5 * 16 + 2 * 3 * 16 * 16
+
+
+@pytest.mark.parametrize("num_outputs", [2, 4, 31, 1000])
+def test_a_base_folder_stays_below_forty_megabytes(num_outputs):
+    from textlattice.text.vocabulary import MOST_WORDS
+    from textlattice.training.wide import MOST_BYTES
+
+    num_ngrams = MOST_BYTES // (8 + 4 * num_outputs)
+    vocabulary = Vocabulary(
+        words=np.arange(MOST_WORDS, dtype=np.uint64), ngrams=np.arange(num_ngrams, dtype=np.uint64)
+    )
+    numbers = model_cost(preset("base"), vocabulary, num_outputs)["parameters"]
+    assert 4 * numbers + 8 * (MOST_WORDS + num_ngrams) < 40e6

@@ -65,8 +65,11 @@ def test_matrix_and_take():
 def test_known_ngrams_stand_in_two_documents(monkeypatch):
     rows = documents([1, 2, 3], [2, 3, 4], [3, 4, 5])
     assert known_ngrams(rows, 2).tolist() == [2, 3, 4]
-    monkeypatch.setattr(wide, "MOST_CELLS", 4)
-    assert known_ngrams(rows, 2).tolist() == [2, 3]  # 3 stands in most documents, then the smaller key
+    monkeypatch.setattr(wide, "MOST_BYTES", 32)
+    assert known_ngrams(rows, 2).tolist() == [
+        2,
+        3,
+    ]  # 16 bytes each; 3 stands in most documents, then the smaller key
     assert known_ngrams(rows, 4).tolist() == [3]
 
 

@@ -52,7 +52,7 @@ class GraphBlock(nn.Module):
         normed = self.norm(tokens)
         near = self.conv(normed, doc_index)
         far, scores = self.attention(normed, neighbours, gate, inverse)
-        update = self.mix(F.relu(torch.cat([near, far], 1)))
+        update = self.mix(F.relu_(torch.cat([near, far], 1)))
         return tokens + self.dropout(update), scores
 
 

@@ -17,8 +17,8 @@ from textlattice.text.lookup import find_rows
 from textlattice.text.ngrams import ngram_keys
 from textlattice.text.vocabulary import word_keys
 
-MOST_CELLS = 2**23
-"""Largest number of n-grams x outputs that a folder holds."""
+MOST_BYTES = 16_000_000
+"""Most bytes of a folder that n-grams may take, 8 for a key and 4 for each output, so that `base` stays below 40 MB."""
 GRID = (0.3, 1.0, 0.1, 0.03)
 """Inverse strengths of the L2 penalty that are tried, in this order while the time budget lasts."""
 _CHUNK = 512  # documents whose n-grams are made at a time
@@ -102,7 +102,7 @@ def known_ngrams(documents: KeyedDocuments, num_outputs: int) -> UInt64[np.ndarr
     """Ascending keys of the n-grams seen in at least two documents, the most frequent if they are too many."""
     keys, counts = np.unique(documents.keys, return_counts=True)
     keys, counts = keys[counts >= 2], counts[counts >= 2]
-    most = MOST_CELLS // num_outputs
+    most = MOST_BYTES // (8 + 4 * num_outputs)
     if len(keys) > most:
         keys = np.sort(keys[np.argsort(-counts, kind="stable")[:most]])
     return keys
