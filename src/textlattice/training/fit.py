@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import UInt64
 from torch import Tensor
 
 from textlattice.batch.collate import Collator
@@ -25,10 +25,11 @@ from textlattice.task import Task
 from textlattice.text.document import Document, read_document
 from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import Vocabulary, known_words
+from textlattice.training.corpus import Corpus
 from textlattice.training.losses import row_weights
 from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
 from textlattice.training.optim import keep_freed_memory
-from textlattice.training.wide import GRID, FittedWide, KeyedDocuments, WideFitter, read_keys
+from textlattice.training.wide import GRID, FittedWide, WideFitter, read_keys
 from textlattice.training.word_vectors import cooccurrence_vectors
 
 CROSS_FIT_BELOW = 2_000
@@ -54,35 +55,6 @@ class Trained:
     collator: Collator
     task: Task
     record: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """Documents that are not empty, with all that training reads of them.
-
-    Args:
-        documents: Cut texts.
-        tokens: Keys of their tokens.
-        ngrams: Keys of their distinct n-grams.
-        targets: Place of the label of each.
-        weights: Weight of each in the losses.
-    """
-
-    documents: list[Document]
-    tokens: KeyedDocuments
-    ngrams: KeyedDocuments
-    targets: Int[np.ndarray, " num_docs"]
-    weights: Float[Tensor, " num_docs"]
-
-    def take(self, rows: Int[np.ndarray, " chosen"]) -> "Corpus":
-        """The chosen rows, in the given order."""
-        return Corpus(
-            documents=[self.documents[row] for row in rows],
-            tokens=self.tokens.take(rows),
-            ngrams=self.ngrams.take(rows),
-            targets=self.targets[rows],
-            weights=self.weights[torch.from_numpy(rows)],
-        )
 
 
 @dataclass
