@@ -53,12 +53,14 @@ def known_words(
         min_count: Occurrences, over all documents.
         most: Words at most; among words that occur equally often the lower key goes first.
     """
-    counts: dict[str, int] = {}
-    for document in forms:
-        for form in document:
-            counts[form] = counts.get(form, 0) + 1
-    keys = word_keys(list(counts), config)
-    distinct, place = np.unique(keys, return_inverse=True)
-    totals = np.bincount(place, weights=np.fromiter(counts.values(), np.float64, len(counts)))
+    tokens = [form for document in forms for form in document]
+    return frequent_keys(word_keys(tokens, config), min_count=min_count, most=most)
+
+
+def frequent_keys(
+    keys: UInt64[np.ndarray, " num_tokens"], *, min_count: int = 2, most: int = MOST_WORDS
+) -> UInt64[np.ndarray, " num_words"]:
+    """`known_words` of tokens whose keys are at hand."""
+    distinct, totals = np.unique(keys, return_counts=True)
     order = np.argsort(-totals, kind="stable")[:most]
     return np.sort(distinct[order[totals[order] >= min_count]])

@@ -24,7 +24,7 @@ from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Task
 from textlattice.text.document import Document, read_document
 from textlattice.text.lookup import find_rows
-from textlattice.text.vocabulary import Vocabulary, known_words
+from textlattice.text.vocabulary import Vocabulary, frequent_keys
 from textlattice.training.corpus import Corpus
 from textlattice.training.losses import row_weights
 from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
@@ -439,7 +439,7 @@ class _Fitting:
 
     def _build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
         """A fresh network over the words of these rows, the wide branch's tables and the token table."""
-        words = known_words((document.forms() for document in corpus.documents), self.config.text)
+        words = frequent_keys(corpus.tokens.keys)
         vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
         if self.token_table is not None:
             vocabulary = dataclasses.replace(vocabulary, injected=self.token_table.keys)
