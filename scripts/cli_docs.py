@@ -21,9 +21,17 @@ HEAD = """# Commands
 Results go to standard output, progress and warnings to standard error. Exit status: 0 done, 1 failed (one
 line says what was expected, what came and what to do), 2 wrong usage.
 
-A `SOURCE` is a path ending in `.csv`, `.tsv`, `.jsonl` or `.parquet`, `-` for JSON lines on standard input,
-or `builtin:docstrings` (with `:train` or `:test` for its two parts). Columns are called `text` and `label`
-unless options say otherwise.
+A `SOURCE` is one of
+
+- a path ending in `.csv`, `.tsv`, `.jsonl`, `.parquet`, or `.txt` in fastText format (`__label__a text`, several
+  labels for a list of them), with `.gz` behind it for the text formats;
+- `-` for JSON lines on standard input;
+- `hf:owner/name`, a dataset of the Hugging Face hub or of its local cache, with `@revision` and `:split` behind it
+  where the newest `train` is not what you want; `hf:./folder` for one on disk;
+- `builtin:docstrings` (with `:train` or `:test` for its two parts).
+
+Columns are called `text` and `label` unless options say otherwise. What becomes of a row or a file that is broken
+stands in [reliability](reliability.md).
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from textlattice.data import readers
+from textlattice.data import csv_reader, lines, readers
 from textlattice.data.readers import read_rows, read_table
 from textlattice.data.rows import Reject, Row
 from textlattice.errors import DataError, MissingExtraError
@@ -83,7 +83,7 @@ def test_csv_faults(tmp_path, content, expected):
 
 @pytest.mark.parametrize(("content", "expected"), CSV_FAULTS.values(), ids=CSV_FAULTS)
 def test_csv_does_not_depend_on_the_chunks(tmp_path, content, expected, monkeypatch):
-    monkeypatch.setattr(readers, "_CHUNK_BYTES", 3)
+    monkeypatch.setattr(lines, "_CHUNK_BYTES", 3)
     assert brief(read_bytes(tmp_path, content)) == expected
 
 
@@ -132,7 +132,7 @@ def test_quoted_field_of_a_thousand_lines(tmp_path):
 
 
 def test_quoted_field_of_many_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "MAX_FIELD_BYTES", 40)
+    monkeypatch.setattr(csv_reader, "MAX_FIELD_BYTES", 40)
     row = b"0123456789\n"
     assert brief(read_bytes(tmp_path, HEAD + b'"' + row * 2 + b'",x\n')) == ["0123456789\n0123456789\n|x"]
     items = read_bytes(tmp_path, HEAD + b'"' + row * 4 + b"b,y\n")
@@ -148,15 +148,15 @@ def test_long_fields(tmp_path):
     text = "a" * 1_000_000
     (row,) = read_bytes(tmp_path, HEAD + text.encode() + b",x\n")
     assert row.text == text
-    limit = max(csv.field_size_limit(), readers.MAX_FIELD_BYTES)
+    limit = max(csv.field_size_limit(), csv_reader.MAX_FIELD_BYTES)
     items = read_bytes(tmp_path, HEAD + b"a" * (limit + 1) + b",x\nb,y\n")
     assert brief(items) == ["2 field_too_long", "b|y"]
 
 
 @pytest.mark.parametrize("chunk", [4, 1 << 20])
 def test_long_lines(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 30)
-    monkeypatch.setattr(readers, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 30)
+    monkeypatch.setattr(lines, "_CHUNK_BYTES", chunk)
     items = read_bytes(tmp_path, HEAD + b"a" * 100 + b',x\n"b\n' + b"c" * 100 + b'",y\nd,z\n')
     assert brief(items) == ["2 line_too_long", "3 line_too_long", "4 line_too_long", "d|z"]
     items = read_bytes(tmp_path, b"1" * 100 + b'\n{"text":"a","label":1}\n', ".jsonl")
@@ -173,7 +173,7 @@ def test_csv_round_trip(tmp_path, texts, chunk, suffix):
     writer.writerow(["text", "label"])
     writer.writerows([text, "x"] for text in texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "_CHUNK_BYTES", chunk)
+        patch.setattr(lines, "_CHUNK_BYTES", chunk)
         items = read_bytes(tmp_path, stream.getvalue().encode(), suffix)
     assert [item.text for item in items] == texts
 
@@ -198,7 +198,7 @@ def test_any_bytes_are_rows_or_rejects(tmp_path, body):
         ),
         (b"text,class\na,b\n", r"expected a column 'label', found text, class"),
         (
-            b"\xff\xfet\0e\0\n",
+            b"\xfft\0e\0\n",
             r"the header cannot be read \(invalid_utf8: byte 1 .*expected column names in UTF-8",
         ),
         (b'"text,label\na,b\n', r"the header cannot be read \(unclosed_quote"),
@@ -221,7 +221,10 @@ JSON_FAULTS = {
     "fraction label": (b'{"text": "a", "label": 0.5}', "1 invalid_label"),
     "infinite label": (b'{"text": "a", "label": 1e999}', "1 invalid_label"),
     "object label": (b'{"text": "a", "label": {}}', "1 invalid_label"),
-    "list label": (b'{"text": "a", "label": ["x"]}', "1 multi_label_not_supported"),
+    "list label": (b'{"text": "a", "label": ["x", 2, "x"]}', "a|('x', '2')"),
+    "empty list label": (b'{"text": "a", "label": []}', "a|()"),
+    "list with an empty label": (b'{"text": "a", "label": ["x", null]}', "1 invalid_label"),
+    "list of lists": (b'{"text": "a", "label": [["x"]]}', "1 invalid_label"),
     "null label": (b'{"text": "a", "label": null}', "1 missing_label"),
     "no label": (b'{"text": "a"}', "1 missing_label"),
     "no text": (b'{"label": "x"}', "1 missing_text"),
@@ -237,7 +240,7 @@ JSON_FAULTS = {
     "digits": (b"1" * 5_000, "1 invalid_json"),
     "key twice": (b'{"text": "a", "text": "b", "label": "x"}', "1 duplicate_key"),
     "broken UTF-8": (b'{"text": "\xff", "label": "x"}', "1 invalid_utf8"),
-    "UTF-16": ('{"text": "a"}'.encode("utf-16-le"), "1 invalid_json"),
+    "UTF-16 without a mark": ('{"text": "a"}'.encode("utf-16-le"), "1 invalid_json"),
 }
 
 
@@ -283,7 +286,7 @@ def test_parquet_values(tmp_path):
         (pa.array([1.0, float("nan"), 0.5]), ["a|1", "None missing_label", "None invalid_label"]),
         (pa.array([True, False, None]), ["a|True", "a|False", "None missing_label"]),
         (pa.array(["x", "y", "x"]).dictionary_encode(), ["a|x", "a|y", "a|x"]),
-        (pa.array([["x"], [], None]), ["None multi_label_not_supported"] * 2 + ["None missing_label"]),
+        (pa.array([["x"], [], None]), ["a|('x',)", "a|()", "None missing_label"]),
         (pa.array([b"x", b"\xff", b""]), ["a|x", "None invalid_utf8", "None missing_label"]),
     ],
 )
@@ -371,9 +374,13 @@ def test_columns_are_kept(tmp_path):
     [
         (
             "missing.csv",
-            r"missing.csv does not exist; expected a table ending in one of .csv, .tsv, .jsonl, .parquet",
+            r"missing.csv does not exist; expected a table ending in one of .csv, .tsv, .jsonl, .txt, .parquet, "
+            r".csv.gz, .tsv.gz, .jsonl.gz, .txt.gz.",
         ),
         ("table.xlsx", r"cannot tell the format from the suffix '.xlsx', expected one of .csv, .tsv, .jsonl"),
+        ("table.xlsx.gz", r"cannot tell the format from the suffix '.xlsx.gz', expected one of .csv, .tsv"),
+        ("table.gz", r"cannot tell the format from the suffix '.gz'"),
+        ("table.parquet.gz", r"parquet files are compressed inside.*unpack it with gunzip"),
         ("table", r"cannot tell the format from the suffix ''.*on standard input give -"),
         ("builtin:other", r"unknown built-in source 'builtin:other': expected one of builtin:docstrings, "),
     ],

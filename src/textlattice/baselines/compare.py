@@ -260,11 +260,11 @@ def _judge(
 
 def _parts(table: Table, test: Table | None, seed: int) -> tuple[list[str], list[str], list[str], list[str]]:
     """Texts and labels to train on, and to test on."""
-    labels = _labels(table)
+    labels = table.single_labels
     if test is not None:
         if not test.rows:
             raise DataError(f"compare: expected rows to test on, got none in {test.source}.")
-        return table.texts, labels, test.texts, _labels(test)
+        return table.texts, labels, test.texts, test.single_labels
     num_test = min(len(labels) // 5, MOST_TEST_ROWS)
     if num_test == 0:
         raise DataError(f"compare: expected at least 5 rows, got {len(labels)} in {table.source}.")
@@ -276,18 +276,6 @@ def _parts(table: Table, test: Table | None, seed: int) -> tuple[list[str], list
         [texts[row] for row in test_rows],
         [labels[row] for row in test_rows],
     )
-
-
-def _labels(table: Table) -> list[str]:
-    labels = []
-    for row in table.rows:
-        if row.label is None:
-            raise DataError(
-                f"compare: expected a label in every row, got none in row {row.number} of {table.source}; "
-                "name the label column."
-            )
-        labels.append(row.label)
-    return labels
 
 
 def _has_token(text: str, config: Config) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from textlattice.errors import DataError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -13,13 +15,14 @@ class Row:
     Args:
         number: Place in the source, from 1; usable rows and rejects count alike.
         text: The text, possibly empty; several text columns are joined by one space.
-        label: The class as text, None where the source has none.
+        label: The class as text; a tuple of distinct ones where the source gives a list, empty if none of them
+            applies; None where the source has none.
         columns: All columns of the input row, None unless the reader was asked to keep them.
     """
 
     number: int
     text: str
-    label: str | None
+    label: str | tuple[str, ...] | None
     columns: dict[str, object] | None = None
 
 
@@ -54,20 +57,50 @@ class Table:
         return [row.text for row in self.rows]
 
     @property
-    def labels(self) -> list[str | None]:
+    def labels(self) -> list[str | tuple[str, ...] | None]:
         """Label of each row."""
         return [row.label for row in self.rows]
+
+    @property
+    def single_labels(self) -> list[str]:
+        """Label of each row, where every row has exactly one.
+
+        Raises:
+            DataError: A row has a list of labels, or none.
+        """
+        labels = []
+        for row in self.rows:
+            if isinstance(row.label, tuple):
+                raise DataError(
+                    f"row {row.number} of {self.source} has a list of labels, expected one label a row; "
+                    "for lists of labels use --task multi."
+                )
+            if row.label is None:
+                raise DataError(
+                    f"expected a label in every row, got none in row {row.number} of {self.source}; "
+                    "name the label column."
+                )
+            labels.append(row.label)
+        return labels
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over texts and labels in order, as 64 hexadecimal digits.
 
-        Each text and label is preceded by its length in bytes, so that no two tables run together.
+        Each text and label is preceded by its length in bytes, so that no two tables run together; for no label
+        stands -1, before a list of labels -2 less their number.
         """
         sha256 = hashlib.sha256()
         for row in self.rows:
-            for part in (row.text, row.label):
-                encoded = b"" if part is None else part.encode("utf-8", "surrogatepass")
-                length = -1 if part is None else len(encoded)
+            for part in (row.text, *_label_parts(row.label)):
+                encoded = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else b""
+                length = len(encoded) if isinstance(part, str) else part
                 sha256.update(length.to_bytes(8, "little", signed=True) + encoded)
         return sha256.hexdigest()
+
+
+def _label_parts(label: str | tuple[str, ...] | None) -> tuple[str | int, ...]:
+    """A label as texts, with a negative number for what is not one text."""
+    if label is None:
+        return (-1,)
+    return (label,) if isinstance(label, str) else (-2 - len(label), *label)

@@ -7,6 +7,7 @@ import typer
 from textlattice.app.commands.options import (
     Json,
     LabelColumn,
+    LabelSeparator,
     Preset,
     Seed,
     Settings,
@@ -35,6 +36,7 @@ def compare(
     settings: Settings = None,
     text: TextColumns = None,
     label: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -52,7 +54,13 @@ def compare(
         from textlattice.baselines.compare import compare as compare_models
 
     tables = [
-        read_table(name, text_columns=text_columns(text), label_column=label, require_label=True)
+        read_table(
+            name,
+            text_columns=text_columns(text),
+            label_column=label,
+            require_label=True,
+            label_separator=label_separator,
+        )
         for name in ([source] if test is None else [source, test])
     ]
     for table in tables:

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from textlattice.app.commands.options import Folder, Json, LabelColumn, Source, TextColumns, text_columns
+from textlattice.app.commands.options import (
+    Folder,
+    Json,
+    LabelColumn,
+    LabelSeparator,
+    Source,
+    TextColumns,
+    text_columns,
+)
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
 from textlattice.data.readers import read_table
@@ -19,7 +27,12 @@ MAX_CONFUSION_LABELS = 12
 
 
 def evaluate(
-    folder: Folder, source: Source, text: TextColumns = None, label: LabelColumn = "label", json: Json = False
+    folder: Folder,
+    source: Source,
+    text: TextColumns = None,
+    label: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
+    json: Json = False,
 ) -> None:
     """Measure a model on a table with known labels.
 
@@ -33,7 +46,13 @@ def evaluate(
       textlattice evaluate model test.parquet --text title --text body --label topic --json > metrics.json
     """
     predictor = load(folder)
-    table = read_table(source, text_columns=text_columns(text), label_column=label, require_label=True)
+    table = read_table(
+        source,
+        text_columns=text_columns(text),
+        label_column=label,
+        require_label=True,
+        label_separator=label_separator,
+    )
     report_rejects(table.rejects, source)
     with progress() as listener:
         result = evaluation(predictor, table, listener)
@@ -53,7 +72,7 @@ def evaluation(predictor: Predictor, table: Table, listener: Progress) -> dict[s
     """All metrics of a table, with `num_rejected` and the counts of `unknown_labels`.
 
     Raises:
-        DataError: The table has no usable row.
+        DataError: The table has no usable row, or one with a list of labels.
     """
     from textlattice.evaluation import metrics
 
@@ -63,8 +82,9 @@ def evaluation(predictor: Predictor, table: Table, listener: Progress) -> dict[s
             f"({len(table.rejects):,} rejected)."
         )
     place = {name: target for target, name in enumerate(predictor.task.labels)}
-    targets = np.array([place.get(row.label or "", -1) for row in table.rows], np.int64)
-    unknown = Counter(str(row.label) for row in table.rows if row.label not in place)
+    labels = table.single_labels
+    targets = np.array([place.get(label, -1) for label in labels], np.int64)
+    unknown = Counter(label for label in labels if label not in place)
     result = metrics.evaluate(_probabilities(predictor, table, listener), targets, predictor.task.labels)
     return {
         "num_rows": result["num_rows"],

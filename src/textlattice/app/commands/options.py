@@ -15,8 +15,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="Table of texts: .csv, .tsv, .jsonl or .parquet, builtin:docstrings, "
-        "or - for JSON lines on standard input.",
+        help="Table of texts: .csv, .tsv, .jsonl, .parquet or .txt in fastText format, .gz of the text formats, "
+        "hf:owner/name, builtin:docstrings, or - for JSON lines on standard input.",
         show_default=False,
     ),
 ]
@@ -30,6 +30,15 @@ TextColumns = Annotated[
     ),
 ]
 LabelColumn = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of the label.")]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        help='Texts of the label column are lists of labels, parted by this, such as "|".',
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base or tiny.")
 ]

@@ -10,6 +10,7 @@ import typer
 from textlattice.app.commands.options import (
     Json,
     LabelColumn,
+    LabelSeparator,
     Preset,
     Settings,
     Source,
@@ -78,6 +79,7 @@ def train(
     settings: Settings = None,
     text: TextColumns = None,
     label: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
     token_table: Annotated[
         Path | None,
         typer.Option(
@@ -142,8 +144,9 @@ def train(
         from textlattice.training.save import save_trained
 
     columns = text_columns(text)
-    table = _read(source, columns, label)
-    held_out = None if validation is None else _read(validation, columns, label)
+    table = _read(source, columns, label, label_separator)
+    held_out = None if validation is None else _read(validation, columns, label, label_separator)
+    labels = table.single_labels
     record = table_record(table)
     if token_table is not None:
         record["token_table"] = str(token_table)
@@ -152,9 +155,9 @@ def train(
     with progress() as listener:
         trained = fit(
             table.texts,
-            _labels(table),
+            labels,
             config,
-            validation=None if held_out is None else (held_out.texts, _labels(held_out)),
+            validation=None if held_out is None else (held_out.texts, held_out.single_labels),
             token_table=vectors,
             progress=listener,
         )
@@ -188,14 +191,16 @@ def table_record(table: Table) -> dict[str, Any]:
     }
 
 
-def _read(source: str, columns: tuple[str, ...], label: str) -> Table:
-    table = read_table(source, text_columns=columns, label_column=label, require_label=True)
+def _read(source: str, columns: tuple[str, ...], label: str, label_separator: str | None) -> Table:
+    table = read_table(
+        source,
+        text_columns=columns,
+        label_column=label,
+        require_label=True,
+        label_separator=label_separator,
+    )
     report_rejects(table.rejects, source)
     return table
-
-
-def _labels(table: Table) -> list[str]:
-    return [label for label in table.labels if label is not None]
 
 
 def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
