@@ -19,6 +19,12 @@ Normalisation = Literal["nfc", "nfkc", "none"]
 RandomEdges = Literal["affine", "uniform"]
 
 
+MAX_DEGREE = 256
+"""Most neighbours of a token, so that no folder can ask for more memory than a machine has."""
+MAX_DISTANCE = 1_000_000_000
+"""Longest distance on the ring of a document, in tokens."""
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
@@ -93,12 +99,18 @@ class GraphConfig:
         )
         for offsets in self.lattice_offsets:
             _require(
-                all(d > 0 for d in offsets) and len(set(offsets)) == len(offsets),
-                f"graph.lattice_offsets must be distinct positive distances, got {offsets}.",
+                all(0 < d <= MAX_DISTANCE for d in offsets) and len(set(offsets)) == len(offsets),
+                f"graph.lattice_offsets must be distinct distances in 1..{MAX_DISTANCE}, got {offsets}.",
             )
         _require(
             min(self.num_random_edges) >= 0,
             f"graph.num_random_edges must not be negative, got {self.num_random_edges}.",
+        )
+        degree = max(self.degree(0), self.degree(1))
+        _require(
+            degree <= MAX_DEGREE,
+            f"graph: a token may have {MAX_DEGREE} neighbours, itself included, got {degree}; take fewer "
+            "lattice_offsets or num_random_edges.",
         )
         _require(
             0 <= self.num_kept_edges < self.degree(0),
@@ -106,8 +118,8 @@ class GraphConfig:
             f"got {self.num_kept_edges}.",
         )
         _require(
-            0 < self.keep_temperature < math.inf,
-            f"graph.keep_temperature must be positive and finite, got {self.keep_temperature}.",
+            1e-6 <= self.keep_temperature < math.inf,
+            f"graph.keep_temperature must be finite and at least 1e-6, got {self.keep_temperature}.",
         )
         _require_seed("graph.seed", self.seed)
 

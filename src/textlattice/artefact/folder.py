@@ -28,9 +28,13 @@ from textlattice.errors import ArtefactError
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
+MAX_JSON_BYTES = 4 << 20
+"""Longest JSON that is parsed, manifest included; the settings of a model have some thousand bytes."""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # Lies in a folder that we are about to move to NAME.old; a backup that a user named so is never removed.
 _MARK = ".replaced"
+_MANIFEST_KEYS = frozenset({"format_version", "library", "library_version", "files"})
 _OF_FILE_MANAGERS = frozenset({".DS_Store", ".directory", "Thumbs.db"})
 
 
@@ -239,16 +243,16 @@ def _read(folder: Path) -> Folder:
             f"{folder}: expected a model folder with {MANIFEST}, got none; check the path, or save the model "
             "again."
         )
-    manifest = _parse_json(_read_regular(folder / MANIFEST), folder / MANIFEST)
-    if not _is_manifest(manifest):
-        raise ArtefactError(
-            f"{folder / MANIFEST}: expected a manifest of textlattice with format_version and files, "
-            "got something else; copy or save the model again."
-        )
-    if manifest["format_version"] > FORMAT_VERSION:
+    manifest = _parse_json(_read_regular(folder / MANIFEST, most_bytes=MAX_JSON_BYTES), folder / MANIFEST)
+    if _format_of(manifest) > FORMAT_VERSION:
         raise ArtefactError(
             f"{folder}: written by format {manifest['format_version']}, this version reads up to "
             f"{FORMAT_VERSION}: upgrade textlattice."
+        )
+    if not _is_manifest(manifest):
+        raise ArtefactError(
+            f"{folder / MANIFEST}: expected a manifest of textlattice with the keys "
+            f"{', '.join(sorted(_MANIFEST_KEYS))} alone, got something else; copy or save the model again."
         )
     files = {}
     for name, entry in manifest["files"].items():
@@ -268,20 +272,23 @@ def _read_checked(path: Path, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _read_regular(path: Path, *, expected_bytes: int | None = None) -> bytes:
+def _read_regular(path: Path, *, expected_bytes: int | None = None, most_bytes: int | None = None) -> bytes:
+    """What a file holds. What is looked at is what was opened, so that nobody puts a link there in between."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
     try:
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "something else"
-            raise ArtefactError(f"{path}: expected a plain file, got {kind}; put the file itself there.")
-        if expected_bytes is not None and status.st_size != expected_bytes:
-            raise ArtefactError(
-                f"{path}: expected {expected_bytes} bytes, got {status.st_size}; the file was changed or cut "
-                "off: copy or save the model again."
-            )
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        _check_kind(path, os.lstat(path))
         with open(os.open(path, flags), "rb") as file:
-            return file.read()
+            status = os.fstat(file.fileno())
+            _check_kind(path, status)
+            if expected_bytes is not None and status.st_size != expected_bytes:
+                raise ArtefactError(
+                    f"{path}: expected {expected_bytes} bytes, got {status.st_size}; the file was changed or cut "
+                    "off: copy or save the model again."
+                )
+            _check_length(path, status.st_size, most_bytes)
+            return file.read(status.st_size)
     except ArtefactError:
         raise
     except FileNotFoundError as error:
@@ -294,23 +301,65 @@ def _read_regular(path: Path, *, expected_bytes: int | None = None) -> bytes:
         ) from error
 
 
+def _check_kind(path: Path, status: os.stat_result) -> None:
+    """Refuses what may lead out of the folder: links, also hard ones, and what is no file."""
+    kind = None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "something else"
+    elif status.st_nlink > 1:
+        kind = "a hard link, a file with a second name elsewhere"
+    if kind is not None:
+        raise ArtefactError(
+            f"{path}: expected a plain file, got {kind}; put a copy of the file itself there."
+        )
+
+
+def _check_length(path: Path, num_bytes: int, most_bytes: int | None) -> None:
+    if most_bytes is not None and num_bytes > most_bytes:
+        raise ArtefactError(
+            f"{path}: expected at most {most_bytes} bytes of JSON, got {num_bytes}; do not trust this folder "
+            "unless you know who wrote it."
+        )
+
+
 def _parse_json(content: bytes, path: Path) -> Any:
+    _check_length(path, len(content), MAX_JSON_BYTES)
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path}: expected JSON, got: {error}; copy or save the model again.") from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name}, which JSON has not")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key that stands twice in one object")
+    return values
+
+
+def _format_of(manifest: object) -> int:
+    """The number of the format; 0 where there is none."""
+    found = manifest.get("format_version") if isinstance(manifest, dict) else None
+    return found if type(found) is int else 0
 
 
 def _is_manifest(value: object) -> bool:
     return (
         isinstance(value, dict)
-        and type(value.get("format_version")) is int
-        and value["format_version"] >= 1
-        and isinstance(value.get("files"), dict)
+        and set(value) == _MANIFEST_KEYS
+        and _format_of(value) >= 1
+        and value["library"] == "textlattice"
+        and isinstance(value["library_version"], str)
+        and isinstance(value["files"], dict)
         and all(
             isinstance(entry, dict)
-            and type(entry.get("bytes")) is int
-            and isinstance(entry.get("sha256"), str)
+            and set(entry) == {"bytes", "sha256"}
+            and type(entry["bytes"]) is int
+            and isinstance(entry["sha256"], str)
             for entry in value["files"].values()
         )
     )

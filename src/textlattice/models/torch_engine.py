@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch.overrides import TorchFunctionMode
 
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.batch.text_batch import Forms, TextBatch, map_arrays
@@ -60,22 +61,45 @@ def load_model(
     """
     if WEIGHTS not in files:
         raise ArtefactError(f"the model folder has no {WEIGHTS}; copy or save the model again.")
-    arrays = unpack_tensors(files[WEIGHTS])
-    with torch.random.fork_rng(devices=[]):
-        model = CnnGnnClassifier(
-            config,
-            num_outputs=num_outputs,
-            num_words=len(vocabulary.words),
-            num_ngrams=len(vocabulary.ngrams),
-            num_injected=len(vocabulary.injected),
+    arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
+    if wrong := sorted(name for name, array in arrays.items() if array.dtype != np.float32):
+        raise ArtefactError(
+            f"{WEIGHTS}: expected numbers of the type float32, got {arrays[wrong[0]].dtype} for {wrong[0]!r}; "
+            "save the model again."
         )
     try:
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        with (
+            torch.device("meta"),
+            _Unfilled(),
+        ):  # shapes alone, so that no setting takes memory that the file does not fill
+            model = CnnGnnClassifier(
+                config,
+                num_outputs=num_outputs,
+                num_words=len(vocabulary.words),
+                num_ngrams=len(vocabulary.ngrams),
+                num_injected=len(vocabulary.injected),
+            )
+    except (OverflowError, RuntimeError, TypeError) as error:  # PyTorch raises each of them
+        raise ArtefactError(
+            "config.json: expected the widths of a model, got sizes that no tensor has; save the model again."
+        ) from error
+    try:
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
     except RuntimeError as error:
         raise ArtefactError(
             f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; save the model again."
         ) from error
     return model.eval()
+
+
+class _Unfilled(TorchFunctionMode):
+    """In its body no tensor is filled with normal numbers, for which PyTorch would load an algebra system."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """The result of the function, None in place of filling."""
+        return None if function is torch.nn.init.normal_ else function(*args, **(kwargs or {}))
 
 
 def _tensors(part: Any) -> Any:

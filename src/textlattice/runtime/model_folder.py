@@ -1,6 +1,7 @@
 """A saved model: settings, task, vocabulary and the engine's own files, in one safe folder."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textlattice.artefact.folder import Folder, read_folder, write_folder
+from textlattice.artefact.folder import MAX_JSON_BYTES, Folder, read_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.batch.collate import Collator
 from textlattice.config import Config, from_dict, to_dict
@@ -17,6 +18,8 @@ from textlattice.task import Task
 from textlattice.text.vocabulary import Vocabulary
 
 EngineKind = Literal["torch", "onnx"]
+
+_KEYS = ("words", "ngrams", "injected")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +78,15 @@ def write_model_folder(
     files: dict[str, bytes] = {
         "config.json": _json({"engine": engine, "config": to_dict(config), "task": task.to_dict()}),
         "vocabulary.safetensors": pack_tensors(keys),
-        "README.md": card.encode(),
+        "README.md": card.encode("utf-8", "backslashreplace"),
         **engine_files,
         **{name: _json(record) for name, record in records.items()},
     }
+    if len(files["config.json"]) > MAX_JSON_BYTES:
+        raise ArtefactError(
+            f"{path}: expected settings and labels of at most {MAX_JSON_BYTES} bytes, got "
+            f"{len(files['config.json'])}; use fewer labels or shorter ones."
+        )
     write_folder(path, files)
 
 
@@ -101,8 +109,16 @@ def read_model_folder(path: Path) -> ModelFolder:
         task = Task.from_dict(values["task"])
     except ConfigError as error:
         raise ArtefactError(f"{path}/config.json: {error}") from error
-    arrays = {"injected": np.empty(0, np.uint64)} | unpack_tensors(folder.read("vocabulary.safetensors"))
-    for name in ("words", "ngrams", "injected"):
+    where = f"{path}/vocabulary.safetensors"
+    arrays = {"injected": np.empty(0, np.uint64)} | unpack_tensors(
+        folder.read("vocabulary.safetensors"), where=where
+    )
+    if unknown := arrays.keys() - set(_KEYS):
+        raise ArtefactError(
+            f"{where}: expected the keys under {', '.join(_KEYS)} alone, got {sorted(unknown)[0]!r} as well; "
+            "save the model again."
+        )
+    for name in _KEYS:
         keys_array = arrays.get(name)
         if (
             keys_array is None
@@ -111,13 +127,13 @@ def read_model_folder(path: Path) -> ModelFolder:
             or (keys_array[1:] <= keys_array[:-1]).any()
         ):
             raise ArtefactError(
-                f"{path}/vocabulary.safetensors: expected ascending 64-bit keys under {name!r}; "
+                f"{where}: expected ascending 64-bit keys under {name!r}; "
                 "save the model again."
             )
     num_injected, injected_channels = len(arrays["injected"]), config.model.injected_channels
     if (num_injected > 0) != (injected_channels > 0):
         raise ArtefactError(
-            f"{path}/vocabulary.safetensors: expected keys of a token table if and only if "
+            f"{where}: expected keys of a token table if and only if "
             f"model.injected_channels is not 0, got {num_injected} keys under 'injected' and "
             f"model.injected_channels={injected_channels}; save the model again."
         )
@@ -125,10 +141,12 @@ def read_model_folder(path: Path) -> ModelFolder:
         engine=values["engine"],
         config=config,
         task=task,
-        vocabulary=Vocabulary(**{name: arrays[name] for name in ("words", "ngrams", "injected")}),
+        vocabulary=Vocabulary(**{name: arrays[name] for name in _KEYS}),
         folder=folder,
     )
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """JSON in UTF-8; a lone surrogate, which UTF-8 cannot hold, stands escaped in it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text).encode()

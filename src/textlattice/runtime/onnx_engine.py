@@ -119,5 +119,12 @@ def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarra
     if max(map(len, inputs.values())) > MANY_ROWS:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     used = {item.name: inputs[item.name] for item in session.get_inputs()}
-    result: np.ndarray = session.run([OUTPUT[name]], used, options)[0]
+    try:
+        result: np.ndarray = session.run([OUTPUT[name]], used, options)[0]
+    except Exception as error:  # rows that the graph has not, for one
+        reason = str(error).splitlines()[0]
+        raise ArtefactError(
+            f"{name}: expected a graph that fits config.json and the vocabulary, got: {reason}; export the "
+            "model again."
+        ) from error
     return result
