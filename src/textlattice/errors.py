@@ -6,6 +6,7 @@ TextlatticeError
 ├── ArtefactError       (OSError)       a model folder that is missing, damaged or refused
 ├── MissingExtraError   (ImportError)   a part that needs an optional dependency
 └── TrainingError       (RuntimeError)  training that cannot go on
+    └── ResumeError     (ValueError)    a checkpoint of another training, or a damaged one
 
 A message says who, what was expected, what came, and what to do.
 """
@@ -38,3 +39,7 @@ class MissingExtraError(TextlatticeError, ImportError):
 
 class TrainingError(TextlatticeError, RuntimeError):
     """Training that cannot go on."""
+
+
+class ResumeError(TrainingError, ValueError):
+    """A checkpoint that this training cannot continue: other rows, settings or versions made it, or it is damaged."""

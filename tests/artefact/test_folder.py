@@ -6,7 +6,14 @@ import threading
 import pytest
 
 from textlattice.artefact import folder as module
-from textlattice.artefact.folder import check_target, read_folder, repair, write_folder
+from textlattice.artefact.folder import (
+    check_target,
+    clear_stale,
+    read_folder,
+    remove_folder,
+    repair,
+    write_folder,
+)
 from textlattice.errors import ArtefactError
 
 OLD = {"config.json": b'{"version": "old"}', "model.bin": b"old" * 100}
@@ -163,6 +170,67 @@ def test_only_our_own_dead_temporaries_are_removed(tmp_path, monkeypatch):
         "model.tmp-mine",
         "other.tmp-8-0123abcd",
     ]
+
+
+def test_clear_stale_removes_what_dead_writers_left_and_repairs(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_alive", lambda process: process in (7, os.getpid()))
+    path, dead, alive, own = (
+        tmp_path / name
+        for name in (
+            "model",
+            "model.tmp-8-0123abcd",
+            "model.tmp-7-0123abcd",
+            f"model.tmp-{os.getpid()}-0123abcd",
+        )
+    )
+    for folder in (dead, alive, own):
+        folder.mkdir()
+    clear_stale(path)
+    assert os.listdir(tmp_path) == [alive.name]
+    clear_stale(path, sole_writer=True)
+    assert os.listdir(tmp_path) == []
+    write_folder(path, OLD)
+    (path / ".replaced").touch()
+    path.rename(tmp_path / "model.old")
+    clear_stale(path)
+    assert os.listdir(tmp_path) == ["model"]
+    assert read_folder(path).files == OLD
+    path.rename(tmp_path / "model.old")
+    clear_stale(path)
+    assert os.listdir(tmp_path) == ["model.old"]  # a backup that a user named so
+
+
+def test_remove_folder(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    remove_folder(path)
+    for former in (False, True):
+        write_folder(path, NEW)
+        if former:  # what a writer that died before its last operation leaves
+            write_folder(tmp_path / "model.old", OLD)
+            (tmp_path / "model.old" / ".replaced").touch()
+        remove_folder(path)
+        assert os.listdir(tmp_path) == []
+    write_folder(path, OLD)
+    (path / "mine").touch()
+    with pytest.raises(ArtefactError, match="did not write \\(mine\\)"):
+        remove_folder(path)
+    (path / "mine").unlink()
+
+    def rename(*paths):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.rename", rename)
+    with pytest.raises(ArtefactError, match="cannot remove the folder: Permission denied; check permissions"):
+        remove_folder(path)
+    assert read_folder(path).files == OLD
+
+
+def test_parents_are_made_and_synced(tmp_path, monkeypatch):
+    synced, sync = [], module._sync
+    monkeypatch.setattr(module, "_sync", lambda path: synced.append(path) or sync(path))
+    write_folder(tmp_path / "a" / "b" / "model", OLD)
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
+    assert read_folder(tmp_path / "a" / "b" / "model").files == OLD
 
 
 def test_reading_while_another_thread_writes(tmp_path):

@@ -82,7 +82,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         _check_name(name, target)
     check_target(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(target)
         _remove_stale(target)
         aside = _aside(target)
         aside.mkdir()
@@ -173,6 +173,41 @@ def repair(path: Path) -> bool:
     return True
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder that `write_folder` wrote, whole or not at all; do nothing where there is none.
+
+    Raises:
+        ArtefactError: Not a folder of ours (see `check_target`), or it may not be removed.
+    """
+    target = _absolute(path)
+    check_target(target)
+    try:
+        _remove_old(target)  # first, or it would be taken for the folder
+        if target.is_dir():
+            _remove_whole(target, target)
+    except OSError as error:
+        raise ArtefactError(
+            f"{target}: cannot remove the folder: {error.strerror or error}; check permissions, or remove it "
+            "by hand."
+        ) from error
+
+
+def clear_stale(path: Path, *, sole_writer: bool = False) -> None:
+    """Remove what writers that died left beside a folder, and repair it; call it before this process writes there.
+
+    Args:
+        path: The folder.
+        sole_writer: Nobody else writes there, so a temporary whose writer seems alive is stale too: the system
+            gave its number to another process.
+    """
+    target = _absolute(path)
+    for temporary, owner in _temporaries(target):
+        if sole_writer or owner == os.getpid() or not _alive(owner):
+            shutil.rmtree(temporary, ignore_errors=True)
+    if (_old(target) / _MARK).exists():  # without the mark it is a backup that a user named so
+        repair(target)
+
+
 def _fill(aside: Path, files: Mapping[str, bytes]) -> None:
     entries = {}
     for name, content in files.items():
@@ -219,10 +254,22 @@ def _swap(aside: Path, target: Path) -> None:
 def _remove_old(target: Path) -> None:
     old = _old(target)
     if (old / _MARK).exists():
-        # Renamed first: a removal cut short leaves a temporary, never half of NAME.old.
-        doomed = _aside(target)
-        os.rename(old, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        _remove_whole(old, target)
+
+
+def _remove_whole(folder: Path, target: Path) -> None:
+    """Renamed first, and that synced: a removal cut short leaves a temporary, never half a folder of that name."""
+    doomed = _aside(target)
+    os.rename(folder, doomed)
+    _sync(target.parent)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _make_parents(target: Path) -> None:
+    made = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        _sync(folder.parent)
 
 
 def _remove_stale(target: Path) -> None:
