@@ -23,6 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from textlattice.artefact.lock import is_alive as _alive
 from textlattice.errors import ArtefactError
 
 FORMAT_VERSION = 1
@@ -448,19 +449,6 @@ def _temporaries(target: Path) -> list[tuple[Path, int]]:
         return []
     matches = ((entry, pattern.fullmatch(entry.name)) for entry in target.parent.iterdir())
     return [(entry, int(match[1])) for entry, match in matches if match]
-
-
-def _alive(process: int) -> bool:
-    """False where the process of this machine is gone; always True on Windows, where asking can end it."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
