@@ -104,17 +104,17 @@ def test_a_lock_that_its_owner_removes_under_our_hands_is_taken_anew(tmp_path, m
 
 def test_a_place_where_nothing_can_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(ArtefactError, match="cannot write beside this folder: .*check permissions"):
-        with only_writer(tmp_path / "file" / "model"):
-            pass
+    message = r"cannot write beside this folder: .*check permissions"
+    with pytest.raises(ArtefactError, match=message), only_writer(tmp_path / "file" / "model"):
+        pass
 
     def closed(path, flags, mode):
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr("os.open", closed)
-    with pytest.raises(ArtefactError, match=r"Read-only file system \(.*model\.lock\)"):
-        with only_writer(tmp_path / "model"):
-            pass
+    message = r"Read-only file system \(.*model\.lock\)"
+    with pytest.raises(ArtefactError, match=message), only_writer(tmp_path / "model"):
+        pass
 
 
 def test_parents_are_made_and_an_error_of_the_body_passes(tmp_path):
