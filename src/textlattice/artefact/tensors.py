@@ -38,7 +38,9 @@ def pack_tensors(arrays: Mapping[str, np.ndarray]) -> bytes:
     for name, array in arrays.items():
         _check_finite(f"tensor {name!r}", array, "train again with a lower train.learning_rate")
     try:
-        return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        return safetensors.numpy.save(
+            {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+        )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         kinds = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
         raise ArtefactError(
