@@ -2,7 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from textlattice.training.optim import WeightAverage, adamw, clip_gradients, keep_freed_memory, one_cycle
+from textlattice.training.optim import (
+    WeightAverage,
+    adamw,
+    clip_gradients,
+    keep_freed_memory,
+    learned_state,
+    one_cycle,
+    restore_learned,
+)
 
 
 def test_matrices_and_tables_decay_biases_and_norms_do_not():
@@ -64,6 +72,51 @@ def test_without_decay_the_average_is_the_newest():
     before = layer.weight.clone()
     average.swap()
     assert torch.equal(layer.weight, before)
+
+
+class Learner:
+    """A table, a layer and a parameter outside the average; one more parameter never has a gradient."""
+
+    def __init__(self):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.model = nn.ModuleDict(
+                {"table": nn.Embedding(7, 3), "layer": nn.Linear(3, 2), "idle": nn.Linear(2, 2)}
+            )
+            self.beside = nn.ParameterList([torch.tensor([1.0])])
+        both = nn.ModuleList([self.model, self.beside])
+        self.optimiser = adamw(both, learning_rate=0.1, weight_decay=0.05, betas=(0.9, 0.98))
+        self.average = WeightAverage(self.model, decay=0.9)
+
+    def learn(self, steps):
+        for step in steps:
+            rows = torch.tensor([step % 7, (3 * step) % 7])
+            loss = (self.model["layer"](self.model["table"](rows)) - self.beside[0]).square().sum()
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            self.average.update()
+
+    def tensors(self):
+        state = self.optimiser.state_dict()["state"]
+        moments = [value for place in sorted(state) for _, value in sorted(state[place].items())]
+        return [*self.model.parameters(), *self.beside, *self.average.average, *moments]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5])
+def test_what_was_learned_is_put_back_to_the_bit(cut):
+    whole, before, after = Learner(), Learner(), Learner()
+    whole.learn(range(9))
+    before.learn(range(cut))
+    state = learned_state(before.optimiser, before.average)
+    assert not {"2", "4"} & set(state)  # the idle layer: what never had a gradient is built again
+    restore_learned(after.optimiser, after.average, state)
+    after.learn(range(cut, 9))
+    assert after.average.num_updates == 9
+    assert len(after.tensors()) == len(whole.tensors()) == 6 + 5 + 12
+    assert all(torch.equal(a, b) for a, b in zip(after.tensors(), whole.tensors(), strict=True))
+    before.learn(range(cut, 9))  # what was put back is a copy
+    assert all(torch.equal(a, b) for a, b in zip(after.tensors(), before.tensors(), strict=True))
 
 
 def test_clip():

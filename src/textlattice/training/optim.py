@@ -2,10 +2,13 @@
 
 import ctypes
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's own names
 
 
 def adamw(
@@ -65,6 +68,41 @@ class WeightAverage:
             present = parameter.detach().clone()
             parameter.copy_(average)
             average.copy_(present)
+
+
+def learned_state(optimiser: torch.optim.AdamW, average: WeightAverage) -> dict[str, Any]:
+    """What the next step reads of the steps before: weights, moments, averages; views, to be written at once.
+
+    Parameters that never had a gradient stand as they were built and are left out.
+    """
+    averages = {id(p): value for p, value in zip(average.parameters, average.average, strict=True)}
+    state: dict[str, Any] = {"num_updates": average.num_updates}
+    for place, parameter in enumerate(_parameters(optimiser)):
+        if moments := optimiser.state.get(parameter):
+            arrays = {"weight": parameter.detach(), **{name: moments[name] for name in _MOMENTS}}
+            if id(parameter) in averages:
+                arrays["average"] = averages[id(parameter)]
+            state[str(place)] = {name: array.numpy() for name, array in arrays.items()}
+    return state
+
+
+@torch.no_grad()
+def restore_learned(optimiser: torch.optim.AdamW, average: WeightAverage, state: Mapping[str, Any]) -> None:
+    """Puts back what `learned_state` gave, into an optimiser and an average over parameters built as those were."""
+    averages = {id(p): value for p, value in zip(average.parameters, average.average, strict=True)}
+    average.num_updates = state["num_updates"]
+    for place, parameter in enumerate(_parameters(optimiser)):
+        if arrays := state.get(str(place)):
+            tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+            parameter.copy_(tensors["weight"])
+            # cloned, so that they lie in memory as PyTorch lays it out
+            optimiser.state[parameter] = {name: tensors[name].clone() for name in _MOMENTS}
+            if "average" in tensors:
+                averages[id(parameter)].copy_(tensors["average"])
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 def clip_gradients(parameters: Iterable[Tensor], largest: float) -> Tensor:
