@@ -75,6 +75,28 @@ def test_original_offsets(text):
     assert result.original_offsets(offsets).tolist() == [0, len(text)]
 
 
+@pytest.mark.parametrize(
+    ("text", "form", "spans", "expected"),
+    [
+        ("", "nfc", [], []),
+        ("ab", "nfc", [(0, 1), (1, 1)], [(0, 1), (1, 1)]),
+        ("a\u200bb", "nfc", [(0, 1), (1, 2), (2, 2)], [(0, 2), (2, 3), (3, 3)]),
+        (
+            "x½y",
+            "nfkc",
+            [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (2, 5)],
+            [(0, 1), *[(1, 2)] * 3, (2, 3), (1, 3)],
+        ),
+        ("\ufdfa", "nfkc", [(0, 3), (14, 18), (18, 18)], [(0, 1), (0, 1), (1, 1)]),
+        (" \u0344", "nfc", [(1, 3)], [(1, 2)]),
+        ("ж\u0308\u0eb9", "nfc", [(0, 1), (1, 2)], [(0, 2), (2, 3)]),
+    ],
+)
+def test_original_spans(text, form, spans, expected):
+    found = normalise(text, form).original_spans(np.array(spans, np.int64).reshape(-1, 2))
+    assert found.tolist() == [list(span) for span in expected]
+
+
 @given(ANY_TEXT | HARD_TEXT, FORMS)
 def test_equals_the_standard_library_on_the_whole_text(text, form):
     kept = regex.sub(module._REMOVED, "", text)

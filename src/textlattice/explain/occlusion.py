@@ -183,7 +183,7 @@ def _attributions(
 ) -> tuple[Attribution, ...]:
     """Spans in normalised characters as pieces of the original."""
     bounds: Int[np.ndarray, "num_spans 2"] = np.array(spans, np.int64).reshape(-1, 2)
-    original = normalised.original_offsets(bounds.ravel()).reshape(-1, 2).tolist()
+    original = normalised.original_spans(bounds).tolist()
     return tuple(
         Attribution(start=start, end=end, text=text[start:end], weight=weight)
         for (start, end), weight in zip(original, weights.tolist(), strict=True)

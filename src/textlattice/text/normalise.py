@@ -60,6 +60,23 @@ class Normalised:
         """Offsets into the original for offsets into `text`, 0 to `len(text)`."""
         return offsets if self.origins is None else self.origins[offsets]
 
+    def original_spans(self, spans: Int[np.ndarray, "num_spans 2"]) -> Int[np.ndarray, "num_spans 2"]:
+        """Where spans of `text` came from; none that holds a character is empty.
+
+        Spans of characters that were made together, such as each of the three tokens of a fraction in one
+        character, are all of what they were made of.
+
+        Args:
+            spans: Starts and ends in `text`, each start below its end or equal to it.
+        """
+        if self.origins is None:
+            return spans
+        starts, ends = self.origins[spans[:, 0]], self.origins[spans[:, 1]]
+        is_part = (starts == ends) & (spans[:, 0] < spans[:, 1])
+        following = np.searchsorted(self.origins, starts[is_part], side="right")
+        ends[is_part] = self.origins[following]
+        return np.stack([starts, ends], axis=1)
+
 
 def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
     """`text` without invisible characters and in one Unicode form.
@@ -111,8 +128,20 @@ def _put_in_form(text: str, form: Literal["NFC", "NFKC"]) -> tuple[str, np.ndarr
             continue
         start, end = match.span()
         pieces += text[unchanged_from:start], piece
-        counts[start:end] = 0
-        counts[start] = len(piece)
         unchanged_from = end
+        first, last = _changed_part(match[0], piece)  # what stays at its ends keeps its place
+        counts[start + first : end - last] = 0
+        counts[start + first] = len(piece) - first - last
     pieces.append(text[unchanged_from:])
     return "".join(pieces), np.repeat(np.arange(len(text) + 1, dtype=np.int32), counts)
+
+
+def _changed_part(before: str, after: str) -> tuple[int, int]:
+    """How many characters stay at the beginning and at the end; one at least of each text counts as changed."""
+    most = min(len(before), len(after)) - 1
+    first = last = 0
+    while first < most and before[first] == after[first]:
+        first += 1
+    while last < most - first and before[-1 - last] == after[-1 - last]:
+        last += 1
+    return first, last
