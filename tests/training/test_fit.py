@@ -9,7 +9,7 @@ from textlattice.errors import ConfigError, DataError
 from textlattice.models.torch_engine import TorchEngine
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
-from textlattice.training import network
+from textlattice.training import objectives
 from textlattice.training.fit import Candidate, _Fitting, fit
 from textlattice.training.network import network_logits
 from textlattice.training.wide import WideFitter, read_keys
@@ -104,7 +104,7 @@ def test_validation_of_a_small_table(tiny_texts, num_rows, calibration):
 def test_patience(tiny_texts, with_slices, monkeypatch):
     losses = iter([0.5, 0.4, 0.6, 0.7, 0.1, 0.1])
 
-    def judge(wide, deep, targets):
+    def judge(wide, deep, targets, weights):
         figures = dict.fromkeys(("accuracy", "deep_log_loss", "deep_accuracy", "wide_accuracy"), 0.5)
         return figures | {"log_loss": next(losses), "a": 1.0, "b": 1.0}
 
@@ -230,13 +230,13 @@ def test_a_loss_that_is_not_a_number_leaves_what_was_good(tiny_texts, monkeypatc
     if slices:
         request.getfixturevalue("with_slices")
     calls = []
-    original = network.cross_entropy
+    original = objectives.cross_entropy
 
     def spoilt(*arguments, **options):
         calls.append(None)
         return original(*arguments, **options) * (math.nan if len(calls) >= 4 else 1)
 
-    monkeypatch.setattr(network, "cross_entropy", spoilt)
+    monkeypatch.setattr(objectives, "cross_entropy", spoilt)
     trained = fit(*tiny_texts, QUICK.with_settings({"train.steps": 9}))
     assert "the loss or its gradient was not finite at step" in trained.record["network"]["stopped"]
     assert trained.record["network"]["diverged"]

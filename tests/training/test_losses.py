@@ -1,8 +1,18 @@
+import math
+
+import numpy as np
 import pytest
 import torch
 
 import reference
-from textlattice.training.losses import cross_entropy, row_weights
+from textlattice.task import ordinal_probabilities
+from textlattice.training.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    cumulative_link,
+    label_weights,
+    row_weights,
+)
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [1.0, 1.0, -2.0]])
 TARGETS = torch.tensor([0, 2, 1, 2])
@@ -42,3 +52,72 @@ def test_row_weights(balanced, sample_weight, expected):
 def test_a_label_without_rows_weighs_nothing():
     found = row_weights(torch.tensor([0, 0]), 3, balanced=True, sample_weight=None)
     assert found.tolist() == [1, 1]
+
+
+# Any number of labels.
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_binary_cross_entropy_equals_the_sum_written_out(label_smoothing):
+    targets = torch.tensor([[True, False, True], [False] * 3, [True] * 3, [False, True, False]])
+    weights = torch.tensor([[1.0, 2, 0], [1, 1, 1], [0.5, 0, 3], [1, 1, 1]])
+    found = binary_cross_entropy(LOGITS, targets, weights, label_smoothing=label_smoothing)
+    total = 0.0
+    for row in range(4):
+        for label in range(3):
+            share = (1 - label_smoothing) * targets[row, label] + label_smoothing / 2
+            p = 1 / (1 + math.exp(-LOGITS[row, label]))
+            total += weights[row, label] * -(share * math.log(p) + (1 - share) * math.log(1 - p))
+    assert found.item() == pytest.approx(float(total / weights.sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("balanced", "sample_weight", "expected"),
+    [
+        (False, None, [[1, 1], [1, 1], [1, 1], [1, 1]]),
+        (False, [1.0, 3.0, 0.0, 4.0], [[0.5, 0.5], [1.5, 1.5], [0, 0], [2, 2]]),
+        (True, None, [[2, 1], [2 / 3, 1], [2 / 3, 1], [2 / 3, 1]]),  # the first label once, the second always
+    ],
+)
+def test_label_weights(balanced, sample_weight, expected):
+    targets = torch.tensor([[True, True], [False, True], [False, True], [False, True]])
+    given = None if sample_weight is None else torch.tensor(sample_weight)
+    found = label_weights(targets, balanced=balanced, sample_weight=given)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32))
+
+
+# Labels in an order.
+
+CUTS = torch.tensor([-1.0, 0.5])
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_cumulative_link_equals_the_shares_written_out(label_smoothing):
+    scores, weights = torch.tensor([[0.3], [-2.0], [4.0], [0.0]]), torch.tensor([1.0, 2.0, 0.5, 0.0])
+    found = cumulative_link(scores, TARGETS, weights, CUTS, label_smoothing=label_smoothing)
+    log_shares = np.log(ordinal_probabilities(scores[:, 0].numpy(), CUTS.tolist()))
+    rows = (1 - label_smoothing) * log_shares[range(4), TARGETS] + label_smoothing * log_shares.mean(1)
+    assert found.item() == pytest.approx(-(rows * weights.numpy()).sum() / 3.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("score", [-1e4, 1e4])
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_cumulative_link_stays_finite_far_out(score, target):
+    scores, cuts = torch.tensor([[score]], requires_grad=True), CUTS.clone().requires_grad_()
+    loss = cumulative_link(scores, torch.tensor([target]), torch.ones(1), cuts, label_smoothing=0.0)
+    loss.backward()
+    assert loss.isfinite()
+    assert scores.grad.isfinite().all()
+    assert cuts.grad.isfinite().all()
+
+
+def test_the_gradient_of_cumulative_link():
+    draw = torch.Generator().manual_seed(0)
+    scores = torch.randn(5, 1, generator=draw, dtype=torch.float64, requires_grad=True)
+    cuts = torch.tensor([-1.0, 0.2, 0.9], dtype=torch.float64, requires_grad=True)
+
+    def loss(scores, cuts):
+        targets = torch.tensor([0, 1, 2, 3, 1])
+        return cumulative_link(scores, targets, torch.ones(5), cuts, label_smoothing=0.1)
+
+    assert torch.autograd.gradcheck(loss, (scores, cuts))

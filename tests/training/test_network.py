@@ -10,10 +10,12 @@ from textlattice.config import preset
 from textlattice.errors import TrainingError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
+from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
-from textlattice.training import network
+from textlattice.training import network, objectives
 from textlattice.training.network import Budget, network_logits, train_network
+from textlattice.training.objectives import SingleObjective
 
 TINY = preset("tiny")
 WORDS = ["hill", "river", "stone", "cloud", "fire", "snow", "wind", "leaf", "road", "bread", "glass", "rope"]
@@ -25,6 +27,7 @@ def forty_texts():
 
 
 TEXTS, TARGETS = forty_texts()
+OBJECTIVE = SingleObjective(Task(labels=("0", "1"), priors=(0.5, 0.5)))
 DOCUMENTS = [read_document(text, TINY.text) for text in TEXTS]
 
 
@@ -57,6 +60,7 @@ def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch,
         torch.ones(40),
         dataclasses.replace(TINY.train, **changes),
         total_steps=total_steps,
+        objective=OBJECTIVE,
         budget=budget or Budget(None),
         on_epoch=on_epoch,
         **options,
@@ -131,14 +135,14 @@ def test_a_stopped_schedule_is_the_beginning_of_the_whole(model, collator):
 @pytest.mark.parametrize("bad_step", [1, 3, 5])
 def test_a_loss_that_is_not_a_number_ends_training(model, collator, monkeypatch, bad_step):
     calls, epochs, before = [], [], weights(model)
-    original = network.cross_entropy
+    original = objectives.cross_entropy
 
     def spoilt(*arguments, **options):
         calls.append(None)
         loss = original(*arguments, **options)
         return loss * math.nan if len(calls) == bad_step else loss
 
-    monkeypatch.setattr(network, "cross_entropy", spoilt)
+    monkeypatch.setattr(objectives, "cross_entropy", spoilt)
     record = train(
         model, collator, total_steps=9, on_epoch=lambda epoch, loss: epochs.append((epoch, loss)) or True
     )
@@ -294,6 +298,7 @@ def test_rows_of_weight_zero_leave_the_network_as_it_is(model, collator):
             targets,
             rows,
             TINY.train,
+            objective=OBJECTIVE,
             total_steps=3,
             budget=Budget(None),
             on_epoch=lambda epoch, loss: True,

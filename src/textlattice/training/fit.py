@@ -26,8 +26,8 @@ from textlattice.text.document import Document, read_document
 from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import Vocabulary, frequent_keys
 from textlattice.training.corpus import Corpus
-from textlattice.training.losses import row_weights
 from textlattice.training.network import Budget, NetworkRecord, network_logits, train_network
+from textlattice.training.objectives import SingleObjective
 from textlattice.training.optim import keep_freed_memory
 from textlattice.training.wide import GRID, FittedWide, WideFitter, read_keys
 from textlattice.training.word_vectors import cooccurrence_vectors
@@ -194,6 +194,8 @@ class _Fitting:
     ) -> None:
         self.config, self.names, self.progress, self.token_table = config, names, progress, token_table
         self.budget = Budget(config.train.max_minutes)
+        priors = (1 / len(names),) * len(names)
+        self.objective = SingleObjective(Task(labels=names, priors=priors), config.train.label_smoothing)
 
     def corpus(
         self, documents: list[Document], labels: Sequence[str], sample_weight: Sequence[float] | None
@@ -207,13 +209,10 @@ class _Fitting:
             raise DataError("training needs at least one text with a token, got none; check the text column.")
         documents = [documents[row] for row in rows]
         targets = np.array([place[str(labels[row])] for row in rows], np.int64)
-        weights = row_weights(
+        weights = self.objective.weigh(
             torch.from_numpy(targets),
-            len(self.names),
+            None if sample_weight is None else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
             balanced=self.config.train.class_weight == "balanced",
-            sample_weight=None
-            if sample_weight is None
-            else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
         )
         tokens, ngrams = read_keys(documents, self.config.text, self.progress)
         return Corpus(
@@ -265,15 +264,13 @@ class _Fitting:
         wide, wide_losses = self._select_wide(fit_rows, selection)
         wide_logits = wide.logits(selection.ngrams)
         model, collator = self._build(fit_rows, wide)
-        best = Candidate(
-            scales=(fit_mixture(wide_logits, np.zeros_like(wide_logits), selection.targets)[0], 0.0)
-        )
+        best = Candidate(scales=(_wide_scale(wide_logits, selection.targets, selection.weights.numpy()), 0.0))
         history: list[dict[str, Any]] = []
         patience = self.config.train.patience
 
         def on_epoch(epoch: int, train_loss: float) -> bool:
             deep = network_logits(model, collator, selection.documents)
-            figures = _judge(wide_logits, deep, selection.targets)
+            figures = _judge(wide_logits, deep, selection.targets, selection.weights.numpy())
             self._report(history, epoch, train_loss, figures)
             if figures["log_loss"] < best.loss:
                 best.loss, best.epoch, best.scales = figures["log_loss"], epoch, (figures["a"], figures["b"])
@@ -290,7 +287,7 @@ class _Fitting:
         self._finish(model, best, wide, fit_rows.targets)
         logits = best.scales[0] * wide.logits(calibration.ngrams)
         logits = logits + network_logits(model, collator, calibration.documents)
-        temperature = fit_temperature(logits, calibration.targets)
+        temperature = fit_temperature(logits, calibration.targets, weights=calibration.weights.numpy())
         slices_used = {
             "fit": len(fit_rows.documents),
             "selection": len(selection.documents),
@@ -352,15 +349,18 @@ class _Fitting:
                 break
             if record.total_steps < planned:  # the budget cut the schedule of the first; the others follow
                 epochs = record.total_steps / self._steps_per_epoch(len(rest))
+        weights = corpus.weights.numpy()
         losses = {
-            c: log_loss(z / fit_temperature(z, corpus.targets), corpus.targets)
+            c: log_loss(
+                z / fit_temperature(z, corpus.targets, weights=weights), corpus.targets, weights=weights
+            )
             for c, z in wide_logits.items()
         }
         penalty = min(losses, key=lambda c: losses[c])
-        best = Candidate(scales=(fit_mixture(wide_logits[penalty], np.zeros(shape), corpus.targets)[0], 0.0))
+        best = Candidate(scales=(_wide_scale(wide_logits[penalty], corpus.targets, weights), 0.0))
         for epoch, deep in sorted(deep_logits.items()):
             if np.isfinite(deep).all():
-                figures = _judge(wide_logits[penalty], deep, corpus.targets)
+                figures = _judge(wide_logits[penalty], deep, corpus.targets, weights)
                 self._report(history, epoch, float("nan"), figures)
                 if figures["log_loss"] < best.loss:
                     best.loss, best.epoch = figures["log_loss"], epoch
@@ -387,7 +387,7 @@ class _Fitting:
         self._finish(model, best, wide, corpus.targets)
         a, b = best.scales
         mixed = a * wide_logits[penalty] + (b * deep_logits[best.epoch] if b else 0.0)
-        temperature = fit_temperature(mixed, corpus.targets)
+        temperature = fit_temperature(mixed, corpus.targets, weights=weights)
         slices_used = {"fit": len(labels), "folds": NUM_FOLDS}
         done = self._record(slices_used, wide, losses, best, history, record)
         done["cross_fitting"] = {
@@ -430,8 +430,9 @@ class _Fitting:
         best: FittedWide | None = None
         for wide in self._fit_wides(fit_rows, GRID):
             logits = wide.logits(selection.ngrams)
-            temperature = fit_temperature(logits, selection.targets)
-            losses[wide.penalty] = log_loss(logits / temperature, selection.targets)
+            weights = selection.weights.numpy()
+            temperature = fit_temperature(logits, selection.targets, weights=weights)
+            losses[wide.penalty] = log_loss(logits / temperature, selection.targets, weights=weights)
             if losses[wide.penalty] == min(losses.values()):
                 best = wide
         assert best is not None
@@ -488,6 +489,7 @@ class _Fitting:
             corpus.targets,
             corpus.weights,
             self.config.train,
+            objective=self.objective,
             total_steps=total_steps or self._total_steps(len(corpus.documents)),
             stop_epoch=stop_epoch,
             budget=self.budget,
@@ -554,14 +556,19 @@ class _Fitting:
         }
 
 
-def _judge(wide: np.ndarray, deep: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _wide_scale(wide: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+    return fit_mixture(wide, np.zeros_like(wide), targets, weights=weights).a
+
+
+def _judge(wide: np.ndarray, deep: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     """Log loss and accuracy of each branch and of their best sum, and its scales."""
-    a, b = fit_mixture(wide, deep, targets)
+    mixture = fit_mixture(wide, deep, targets, weights=weights)
+    a, b = mixture.a, mixture.b
     mixed = a * wide + b * deep
     return {
-        "log_loss": log_loss(mixed, targets),
+        "log_loss": log_loss(mixed, targets, weights=weights),
         "accuracy": float((mixed.argmax(1) == targets).mean()),
-        "deep_log_loss": log_loss(deep, targets),
+        "deep_log_loss": log_loss(deep, targets, weights=weights),
         "deep_accuracy": float((deep.argmax(1) == targets).mean()),
         "wide_accuracy": float((wide.argmax(1) == targets).mean()),
         "a": a,

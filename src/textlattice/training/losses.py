@@ -1,8 +1,8 @@
-"""Loss of a batch: cross entropy with class weights, row weights and label smoothing."""
+"""Losses of a batch, one for each kind of task, with row weights and label smoothing; and the row weights."""
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -22,7 +22,58 @@ def cross_entropy(
         label_smoothing: Mass spread evenly over all classes.
     """
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)
+    return _mean(losses, weights)
+
+
+def binary_cross_entropy(
+    logits: Float[Tensor, "num_docs num_labels"],
+    targets: Bool[Tensor, "num_docs num_labels"],
+    weights: Float[Tensor, "num_docs num_labels"],
+    *,
+    label_smoothing: float,
+) -> Float[Tensor, ""]:
+    """Weighted mean over rows and labels of -q log sigmoid(z) - (1 - q) log sigmoid(-z), natural-log units.
+
+    Args:
+        logits: One column a label.
+        targets: Which labels a document has.
+        weights: Row weight times the weight of the label's side; their mean over the fit rows is 1.
+        label_smoothing: Share by which q moves from 0 or 1 towards one half.
+    """
+    shares = targets.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
+    return _mean(F.binary_cross_entropy_with_logits(logits, shares, reduction="none"), weights)
+
+
+def cumulative_link(
+    logits: Float[Tensor, "num_docs 1"],
+    targets: Int[Tensor, " num_docs"],
+    weights: Float[Tensor, " num_docs"],
+    cut_points: Float[Tensor, " num_cut_points"],
+    *,
+    label_smoothing: float,
+) -> Float[Tensor, ""]:
+    """Weighted mean over rows of -sum_k q_k log P(k), where P(class <= k) = sigmoid(c_k - s), natural-log units.
+
+    With a = c_k - s and b = c_(k-1) - s, log(sigmoid(a) - sigmoid(b)) is taken as
+    log sigmoid(a) + log sigmoid(-b) + log(1 - exp(b - a)), which neither overflows nor loses a small class.
+
+    Args:
+        logits: The latent score s of each document.
+        targets: Place of the class in the order of the classes.
+        weights: Row weight times class weight; their mean over the fit rows is 1.
+        cut_points: Ascending; one fewer than there are classes.
+        label_smoothing: Mass spread evenly over all classes.
+
+    Source: McCullagh 1980, section 2, with the logistic link.
+    """
+    below = F.pad(F.logsigmoid(cut_points - logits), (0, 1))  # [num_docs, num_classes], 0 for the highest
+    above = F.pad(F.logsigmoid(logits - cut_points), (1, 0))
+    between = F.pad(torch.log(-torch.expm1(cut_points[:-1] - cut_points[1:])), (1, 1))
+    log_shares = below + above + between
+    losses = -(1 - label_smoothing) * log_shares.gather(1, targets[:, None])[:, 0]
+    if label_smoothing:
+        losses = losses - label_smoothing * log_shares.mean(1)
+    return _mean(losses, weights)
 
 
 def row_weights(
@@ -45,3 +96,28 @@ def row_weights(
         mass = torch.zeros(num_classes).index_add(0, targets, weights)
         weights = weights / mass.clamp(min=1e-12)[targets]
     return weights / weights.mean()
+
+
+def label_weights(
+    targets: Bool[Tensor, "num_docs num_labels"],
+    *,
+    balanced: bool,
+    sample_weight: Float[Tensor, " num_docs"] | None,
+) -> Float[Tensor, "num_docs num_labels"]:
+    """Weight of each row for each label, scaled to a mean of 1 a label.
+
+    Args:
+        targets: Which labels each row has.
+        balanced: Give the rows with a label and those without it equal mass.
+        sample_weight: Weights given by the user, or None for all equal.
+    """
+    rows = torch.ones(len(targets)) if sample_weight is None else sample_weight
+    weights = rows[:, None].repeat(1, targets.shape[1])
+    if balanced:
+        inside, outside = (weights * targets).sum(0), (weights * ~targets).sum(0)
+        weights = weights / torch.where(targets, inside, outside).clamp(min=1e-12)
+    return weights / weights.mean(0)
+
+
+def _mean(losses: Tensor, weights: Tensor) -> Tensor:
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
 
 from textlattice.batch.collate import Collator
 from textlattice.batch.sampler import balanced_batches, bounded_batches
@@ -22,7 +22,7 @@ from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
-from textlattice.training.losses import cross_entropy
+from textlattice.training.objectives import Objective
 from textlattice.training.optim import WeightAverage, adamw, clip_gradients, one_cycle
 
 _TIMED_STEPS = range(5, 26)
@@ -87,10 +87,11 @@ def train_network(
     model: CnnGnnClassifier,
     collator: Collator,
     documents: Sequence[Document],
-    targets: Int[np.ndarray, " num_docs"],
-    weights: Float[Tensor, " num_docs"],
+    targets: Shaped[np.ndarray, " num_docs *labels"],
+    weights: Float[Tensor, " num_docs *labels"],
     config: TrainConfig,
     *,
+    objective: Objective,
     total_steps: int,
     stop_epoch: int | None = None,
     budget: Budget,
@@ -107,9 +108,10 @@ def train_network(
         model: Its wide branch is neither read nor changed.
         collator: Makes the batches.
         documents: None of them empty.
-        targets: Place of the label of each.
-        weights: Weight of each in the loss.
+        targets: Place of the label of each, or which labels it has.
+        weights: Weight of each in the loss, or of each of its labels.
         config: Settings.
+        objective: The loss; its parameters are trained too.
         total_steps: Length of the schedule.
         stop_epoch: Epoch after which to stop, of the same schedule; None runs it to its end.
         budget: Time limit.
@@ -124,7 +126,10 @@ def train_network(
     loads = np.array([document.num_characters for document in documents])
     steps_per_epoch = -(-len(documents) // config.batch_size)
     optimiser = adamw(
-        model, learning_rate=config.learning_rate, weight_decay=config.weight_decay, betas=config.betas
+        nn.ModuleList([model, objective]),
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=config.betas,
     )
     average = WeightAverage(model, config.ema_decay)
     started = time.monotonic()
@@ -157,9 +162,8 @@ def train_network(
                 factor = one_cycle(step, record.total_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * factor
-                loss = _step(
-                    model, batch, torch.from_numpy(targets[rows]), weights[rows], config, step, optimiser
-                )
+                truth = torch.from_numpy(targets[rows])
+                loss = _step(model, objective, batch, truth, weights[rows], config, step, optimiser)
                 if not math.isfinite(loss):
                     record.stopped = f"the loss or its gradient was not finite at step {step + 1}"
                     record.diverged = True
@@ -237,6 +241,7 @@ def network_logits(
 
 def _step(
     model: CnnGnnClassifier,
+    objective: Objective,
     batch: TextBatch[Tensor],
     targets: Tensor,
     weights: Tensor,
@@ -249,12 +254,14 @@ def _step(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed, step))
         logits = model.deep(batch, model.encode_forms(batch.forms))
-    loss = cross_entropy(logits, targets, weights, label_smoothing=config.label_smoothing)
+    loss = objective(logits, targets, weights)
     value = loss.item()
     if math.isfinite(value):
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        if not math.isfinite(clip_gradients(model.parameters(), config.clip).item()):
+        if not math.isfinite(
+            clip_gradients([*model.parameters(), *objective.parameters()], config.clip).item()
+        ):
             return math.nan
         optimiser.step()
     return value
