@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ class Task:
                 f"got {list(self.thresholds)}."
             )
         expected, cuts = num_labels - 1 if self.kind == "ordinal" else 0, self.cut_points
-        ascending = all(low < high for low, high in zip(cuts, cuts[1:], strict=False))
+        ascending = all(low < high for low, high in pairwise(cuts))
         if len(cuts) != expected or not ascending or not all(map(math.isfinite, cuts)):
             raise ConfigError(
                 f"cut_points of a task of the kind {self.kind} with {num_labels} labels must be {expected} "
@@ -98,7 +99,7 @@ class Task:
         """Place of the label of each row, or for `multi` which labels it has.
 
         `single`: the most probable, the first of equals. `ordinal`: the median class, the first with at least half of
-        the mass up to it; of all answers it has the least expected distance. `multi`: probability from the threshold on.
+        the mass up to it, whose expected distance is the least. `multi`: each whose probability reaches its threshold.
         """
         if self.kind == "multi":
             return probabilities >= np.array(self.thresholds)
