@@ -362,6 +362,37 @@ def test_text_columns_are_joined(tmp_path):
         read_bytes(tmp_path, content, ".jsonl", text_columns=())
 
 
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("x|y", ("x", "y")),
+        (" x | y|x", ("x", "y")),
+        ("x", ("x",)),
+        ("x,y", ("x,y",)),
+        ("|x||", ("x",)),
+        ("", ()),
+        (" | ", ()),
+    ],
+)
+def test_label_separator(tmp_path, cell, expected):
+    (row,) = read_bytes(tmp_path, f'text,label\na,"{cell}"\n'.encode(), label_separator="|")
+    assert row.label == expected
+    (row,) = read_bytes(
+        tmp_path, json.dumps({"text": "a", "label": cell}).encode(), ".jsonl", label_separator="|"
+    )
+    assert row.label == expected
+
+
+def test_label_separator_of_other_values(tmp_path):
+    content = b'{"text": "a", "label": ["x|y"]}\n{"text": "a", "label": 3}\n{"text": "a", "label": null}\n'
+    items = read_bytes(tmp_path, content, ".jsonl", label_separator="|")
+    assert brief(items) == ["a|('x|y',)", "a|3", "3 missing_label"]
+    (row,) = read_bytes(tmp_path, b"text,label\na,x and y\n", label_separator=" and ")
+    assert row.label == ("x", "y")
+    with pytest.raises(DataError, match="expected a label separator of at least one character, got none"):
+        read_bytes(tmp_path, HEAD, label_separator="")
+
+
 def test_columns_are_kept(tmp_path):
     (row,) = read_bytes(tmp_path, b"id,text\n7,a\n", require_label=False, keep_columns=True)
     assert row == Row(number=1, text="a", label=None, columns={"id": "7", "text": "a"})

@@ -10,7 +10,9 @@ from textlattice.data.records import Record, Wanted
 COLUMNS = ("text", "label")
 PREFIX = "__label__"
 _LABEL = rf"{PREFIX}([^ \t\r\n]*)"
-_LABELS = re.compile(rf"[ \t]*(?:{_LABEL}[ \t]*)*")
+_LABELS = re.compile(
+    rf"[ \t]*(?:{PREFIX}[^ \t\r\n]*+[ \t]*+)*+"
+)  # possessive: nothing is kept to come back to
 
 
 def fasttext_records(stream: io.BufferedIOBase, wanted: Wanted) -> Iterator[Record]:
