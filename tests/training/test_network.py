@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import math
 
@@ -14,6 +15,7 @@ from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training import network, objectives
+from textlattice.training.checkpoint import Checkpoint, TrainingRun
 from textlattice.training.network import Budget, network_logits, train_network
 from textlattice.training.objectives import SingleObjective
 
@@ -48,7 +50,7 @@ def model(collator):
 def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch, loss: True, **changes):
     options = {
         name: changes.pop(name)
-        for name in ("stop_epoch", "budget_shares", "held_out_share", "progress")
+        for name in ("stop_epoch", "budget_shares", "held_out_share", "progress", "checkpoint", "name")
         if name in changes
     }
     options.setdefault("progress", Progress())
@@ -256,6 +258,139 @@ def test_training_ends_where_the_budget_is_overspent(model, collator, monkeypatc
     assert record.stopped == "the time budget of 1 minutes was overspent"
     assert record.steps == 8  # the first past 72 seconds
     assert epochs == [1, 2, 3]  # selection sees the last weights
+
+
+# Checkpoints.
+
+RUN = TrainingRun(data="", settings={}, versions={}, threads=1)
+
+
+class Killed(Exception):
+    """In place of SIGKILL."""
+
+
+class Killer(Progress):
+    """Ends a training at its step `last`."""
+
+    def __init__(self, last):
+        self.last, self.steps = last, 0
+
+    def advance(self, steps=1, **figures):
+        self.steps += steps
+        if self.steps > self.last:
+            raise Killed
+
+
+def keeping(checkpoint):
+    """What a caller does at each epoch: all that it learns goes into a stage."""
+
+    def on_epoch(epoch, loss):
+        checkpoint.stage("epochs")[str(epoch)] = loss
+        return epoch < 5
+
+    return on_epoch
+
+
+def run_whole(model, collator, **options):
+    checkpoint = Checkpoint()
+    record = train(model, collator, on_epoch=keeping(checkpoint), **options)
+    return record, weights(model), checkpoint.stage("epochs")
+
+
+@pytest.mark.parametrize(
+    "options", [{"total_steps": 8}, {"total_steps": 20}, {"total_steps": 9, "stop_epoch": 2}]
+)
+@pytest.mark.parametrize("minutes", [0.0, 60.0])
+def test_a_training_that_was_cut_at_any_step_ends_with_the_same_bits(
+    model, collator, tmp_path, options, minutes
+):
+    start = weights(model)
+    expected, final, epochs = run_whole(model, collator, **options)
+    for last in range(0, expected.steps, 1 if expected.steps < 10 else 3):
+        path, resumed = tmp_path / str(last), []
+        for killer in (
+            Killer(last),
+            Killer(last + 1),
+            Progress(),
+        ):  # the second run is killed one step further on
+            checkpoint = Checkpoint(path, RUN, minutes=minutes)
+            if checkpoint.exists():
+                checkpoint.resume()
+                resumed.append(checkpoint.times_resumed)
+            model.load_state_dict(start)
+            with contextlib.suppress(Killed):
+                record = train(
+                    model,
+                    collator,
+                    checkpoint=checkpoint,
+                    on_epoch=keeping(checkpoint),
+                    progress=killer,
+                    **options,
+                )
+        if minutes == 0 and last > 0:
+            assert resumed == [1, 2]
+        assert (record.steps, record.total_steps, record.step_losses) == (
+            expected.steps,
+            expected.total_steps,
+            expected.step_losses,
+        )
+        assert checkpoint.stage("epochs") == epochs
+        found = weights(model)
+        assert all(torch.equal(found[name], final[name]) for name in final)
+
+
+def test_a_training_that_had_ended_stays_as_it_is(model, collator, tmp_path):
+    start, path, epochs = weights(model), tmp_path / "c", []
+    expected = train(model, collator, total_steps=9, stop_epoch=2, checkpoint=Checkpoint(path, RUN))
+    final = weights(model)
+    checkpoint = Checkpoint(path, RUN)
+    checkpoint.resume()
+    model.load_state_dict(start)
+    record = train(
+        model,
+        collator,
+        total_steps=9,
+        stop_epoch=2,
+        checkpoint=checkpoint,
+        on_epoch=lambda epoch, loss: epochs.append(epoch),
+        progress=Killer(0),
+    )
+    assert (record, epochs) == (expected, [])
+    assert model.training
+    found = weights(model)
+    assert all(torch.equal(found[name], final[name]) for name in final)
+
+
+def test_a_checkpoint_of_another_network_is_left_alone(model, collator, tmp_path):
+    start = weights(model)
+    train(model, collator, checkpoint=Checkpoint(tmp_path / "c", RUN, minutes=0.0), name="fold 1")
+    checkpoint = Checkpoint(tmp_path / "c", RUN)
+    checkpoint.resume()
+    model.load_state_dict(start)
+    assert train(model, collator, checkpoint=checkpoint, name="fold 2").steps == 6
+    assert checkpoint.take_network("fold 1")["reached"]["ended"]
+
+
+def test_time_spent_before_counts(model, collator, tmp_path, monkeypatch):
+    clock = Clock(monkeypatch, 1.0)
+    path = tmp_path / "c"
+    with pytest.raises(Killed):
+        train(
+            model,
+            collator,
+            total_steps=200,
+            budget=Budget(2.0, start=-10.0),
+            checkpoint=Checkpoint(path, RUN, minutes=0.0),
+            progress=Killer(20),
+        )
+    checkpoint = Checkpoint(path, RUN)
+    checkpoint.resume()
+    assert checkpoint.seconds_spent == 30.0
+    clock.now = 5000.0
+    budget = Budget(2.0, start=clock.now - checkpoint.seconds_spent)
+    record = train(model, collator, total_steps=200, budget=budget, checkpoint=checkpoint)
+    assert record.total_steps == record.steps == 25 + 68  # four fifths of the 85 seconds that were left
+    assert record.seconds == record.steps
 
 
 # What else.

@@ -1,5 +1,6 @@
 """The graph network, trained on its own loss: steps, schedule, average of weights, time budget."""
 
+import dataclasses
 import math
 import statistics
 import time
@@ -22,8 +23,16 @@ from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
+from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.objectives import Objective
-from textlattice.training.optim import WeightAverage, adamw, clip_gradients, one_cycle
+from textlattice.training.optim import (
+    WeightAverage,
+    adamw,
+    clip_gradients,
+    learned_state,
+    one_cycle,
+    restore_learned,
+)
 
 _TIMED_STEPS = range(5, 26)
 _FORWARD_SHARE = 0.35  # of the time of a step, for a document that is only read
@@ -83,6 +92,23 @@ class NetworkRecord:
     step_losses: list[float] = field(default_factory=list)
 
 
+@dataclass
+class _Reached:
+    """How far a training has come.
+
+    Args:
+        epoch: The one that is under way, from 0.
+        losses: Of its steps so far.
+        timings: Seconds of the steps that were timed.
+        ended: Whether no step is left to make.
+    """
+
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    timings: list[float] = field(default_factory=list)
+    ended: bool = False
+
+
 def train_network(
     model: CnnGnnClassifier,
     collator: Collator,
@@ -99,10 +125,13 @@ def train_network(
     held_out_share: float = 0.0,
     on_epoch: Callable[[int, float], bool],
     progress: Progress,
+    checkpoint: Checkpoint | None = None,
+    name: str = "network",
 ) -> NetworkRecord:
     """Trains the network in place; at each call of `on_epoch` the model holds the averaged weights.
 
-    Every random number is drawn from (seed, epoch) or (seed, step), so the same settings give the same weights.
+    Every random number is drawn from (seed, epoch) or (seed, step), so the same settings give the same weights, and a
+    training that continues from a checkpoint ends with those of one that was never cut.
 
     Args:
         model: Its wide branch is neither read nor changed.
@@ -121,7 +150,11 @@ def train_network(
         on_epoch: Called with (epoch from 1, mean loss) after each epoch and after the last step; False stops, and so
             does a TrainingError, which says that a number was not finite.
         progress: Told of each step.
+        checkpoint: Written after an epoch or a step when it is due; where it holds this training, that goes on. What
+            `on_epoch` changes must be in its stages.
+        name: What this training is called in the checkpoint.
     """
+    checkpoint = checkpoint or Checkpoint()
     record = NetworkRecord(total_steps=total_steps)
     loads = np.array([document.num_characters for document in documents])
     steps_per_epoch = -(-len(documents) // config.batch_size)
@@ -132,9 +165,13 @@ def train_network(
         betas=config.betas,
     )
     average = WeightAverage(model, config.ema_decay)
-    started = time.monotonic()
-    timings: list[float] = []
-    step = 0
+    reached = _Reached()
+    if (saved := checkpoint.take_network(name)) is not None:
+        restore_learned(optimiser, average, saved["learned"])
+        record = NetworkRecord(**saved["record"] | {"step_losses": saved["step_losses"].tolist()})
+        reached = _Reached(**saved["reached"])
+    started = time.monotonic() - record.seconds
+    timings, step = reached.timings, record.steps
 
     def select(epoch: int, losses: list[float]) -> bool:
         average.swap()
@@ -148,17 +185,31 @@ def train_network(
             model.train()
             average.swap()
 
+    def save(epoch: int, losses: list[float], *, ended: bool = False) -> None:
+        record.steps, record.seconds = step, time.monotonic() - started
+        state = {
+            "learned": learned_state(optimiser, average),
+            "record": dataclasses.asdict(record) | {"step_losses": []},
+            "step_losses": np.array(record.step_losses, np.float64),
+            "reached": dataclasses.asdict(_Reached(epoch, losses, timings, ended)),
+        }
+        checkpoint.write(budget.elapsed, (name, state))
+
     model.train()
+    if reached.ended:
+        return record
     progress.begin("training", total_steps)
+    if step:
+        progress.advance(step, total=record.total_steps)
     with ThreadPoolExecutor(1) as collating:
-        for epoch in range(-(-total_steps // steps_per_epoch)):
+        for epoch in range(reached.epoch, -(-total_steps // steps_per_epoch)):
             order = balanced_batches(loads, config.batch_size, seed=config.seed, epoch=epoch)
             draws = [
                 (rows, mix(config.seed, epoch * steps_per_epoch + place)) for place, rows in enumerate(order)
             ]
-            losses: list[float] = []
+            losses = reached.losses if epoch == reached.epoch else []
             before = time.monotonic()
-            for rows, batch in _prefetched(collating, collator, documents, draws):
+            for rows, batch in _prefetched(collating, collator, documents, draws[len(losses) :]):
                 factor = one_cycle(step, record.total_steps)
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * factor
@@ -184,10 +235,15 @@ def train_network(
                     record.stopped = f"the time budget of {budget.minutes:g} minutes was overspent"
                 if step >= record.total_steps or record.stopped:
                     break
+                if checkpoint.due():
+                    save(epoch, losses)
             record.steps, record.seconds = step, time.monotonic() - started
             record.step_losses += losses
             more = bool(losses) and select(epoch + 1, losses)
-            if not more or record.stopped or step >= record.total_steps or epoch + 1 == stop_epoch:
+            ended = not more or bool(record.stopped) or step >= record.total_steps or epoch + 1 == stop_epoch
+            if checkpoint.due(epoch_ended=True):
+                save(epoch + 1, [], ended=ended)
+            if ended:
                 break
     progress.end()
     record.seconds = time.monotonic() - started
