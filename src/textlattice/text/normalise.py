@@ -63,18 +63,17 @@ class Normalised:
     def original_spans(self, spans: Int[np.ndarray, "num_spans 2"]) -> Int[np.ndarray, "num_spans 2"]:
         """Where spans of `text` came from; none that holds a character is empty.
 
-        Spans of characters that were made together, such as each of the three tokens of a fraction in one
-        character, are all of what they were made of.
+        A span of a part of what was made together, such as each of the three tokens of a fraction that was one
+        character, came from all of it.
 
         Args:
             spans: Starts and ends in `text`, each start below its end or equal to it.
         """
         if self.origins is None:
             return spans
-        starts, ends = self.origins[spans[:, 0]], self.origins[spans[:, 1]]
-        is_part = (starts == ends) & (spans[:, 0] < spans[:, 1])
-        following = np.searchsorted(self.origins, starts[is_part], side="right")
-        ends[is_part] = self.origins[following]
+        starts, ends = self.origins[spans].T
+        is_part = (spans[:, 0] < spans[:, 1]) & (self.origins[spans[:, 1] - 1] == ends)
+        ends[is_part] = self.origins[np.searchsorted(self.origins, ends[is_part], side="right")]
         return np.stack([starts, ends], axis=1)
 
 
