@@ -144,9 +144,9 @@ FAULTS = [
         name="blank lines",
         outcome="They are no rows; line numbers count them.",
         cases={
-            "csv": (HEAD + b"\na,x\n\r\n\nb,\n", ["a|x", "6 missing_label"]),
-            "jsonl": (lines(b"", row("a"), b" ", row("b", None)), ["a|x", "4 missing_label"]),
-            "fastText": (b"\n__label__x a\n \t\nb\n", ["a|x", "4 missing_label"]),
+            "csv": (HEAD + b"\na,x\n\r\n\nb,y\n", _GOOD),
+            "jsonl": (lines(b"", row("a"), b" ", row("b", "y")), _GOOD),
+            "fastText": (b"\n__label__x a\n \t\n__label__y b\n", _GOOD),
         },
     ),
     Fault(
@@ -174,12 +174,12 @@ FAULTS = [
         name="mixed ends of lines",
         outcome="Line feed, carriage return and both together end a line.",
         cases={
-            "csv": (b"text,label\r\na,x\rb,y\nc,\r\n", [*_GOOD, "4 missing_label"]),
+            "csv": (b"text,label\r\na,x\rb,y\nc,z\r\n", [*_GOOD, "c|z"]),
             "jsonl": (
-                _JSON.replace(b"\n", b"\r\n", 1).replace(b"}\n", b"}\r") + b"3\n",
-                [*_GOOD, "3 not_an_object"],
+                _JSON.replace(b"\n", b"\r\n", 1).replace(b"}\n", b"}\r") + lines(row("c", "z")),
+                [*_GOOD, "c|z"],
             ),
-            "fastText": (b"__label__x a\r\n__label__y b\rc\n", [*_GOOD, "3 missing_label"]),
+            "fastText": (b"__label__x a\r\n__label__y b\r__label__z c\n", [*_GOOD, "c|z"]),
         },
     ),
     Fault(
@@ -312,23 +312,37 @@ FAULTS = [
                 lines(row(3), row(["a"]), row("b", "y")),
                 ["1 text_not_string", "2 text_not_string", "b|y"],
             ),
-            "parquet": (columns([3, None], ["x", "y"]), ["None text_not_string", "None missing_text"]),
+            "parquet": (columns([3, 4], ["x", "y"]), ["None text_not_string"] * 2),
         },
     ),
     Fault(
-        name="numbers and booleans as labels",
-        outcome="Whole numbers and booleans become text, others are rejected; NaN in parquet is a missing label.",
+        name="whole numbers and booleans as labels",
+        outcome="They become text; in csv and fastText they are text.",
         cases={
             "csv": (HEAD + b"a,1\nb,1.0\n", ["a|1", "b|1.0"]),
-            "jsonl": (
-                lines(row("a", 1), row("b", 1.0), row("c", True), row("d", 0.5)),
-                ["a|1", "b|1", "c|True", "4 invalid_label"],
-            ),
+            "jsonl": (lines(row("a", 1), row("b", 1.0), row("c", True)), ["a|1", "b|1", "c|True"]),
             "fastText": (b"__label__1 a\n__label__1.0 b\n", ["a|1", "b|1.0"]),
-            "parquet": (
-                columns(["a", "b", "c"], [1.0, float("nan"), 0.5]),
-                ["a|1", "None missing_label", "None invalid_label"],
-            ),
+            "parquet": (columns(["a", "b"], [1.0, 2.0]), ["a|1", "b|2"]),
+        },
+    ),
+    Fault(
+        name="fractions as labels",
+        outcome="The row is rejected where they are numbers.",
+        cases={
+            "csv": (HEAD + b"a,0.5\n", ["a|0.5"]),
+            "jsonl": (lines(row("a", 0.5), row("b", 1)), ["1 invalid_label", "b|1"]),
+            "fastText": (b"__label__0.5 a\n", ["a|0.5"]),
+            "parquet": (columns(["a", "b"], [0.5, 1.0]), ["None invalid_label", "b|1"]),
+        },
+    ),
+    Fault(
+        name="NaN as a label",
+        outcome="It is a missing label in parquet, not JSON in JSON, and text elsewhere.",
+        cases={
+            "csv": (HEAD + b"a,NaN\n", ["a|NaN"]),
+            "jsonl": (b'{"text": "a", "label": NaN}\n', ["1 invalid_json"]),
+            "fastText": (b"__label__NaN a\n", ["a|NaN"]),
+            "parquet": (columns(["a", "b"], [float("nan"), 1.0]), ["None missing_label", "b|1"]),
         },
     ),
     Fault(
@@ -347,14 +361,23 @@ FAULTS = [
         "the table.",
         cases={
             "jsonl": (
-                lines(row("a", ["x", "y", "x"]), row("b", []), row("c", [1]), row("d", ["x", None])),
-                ["a|[x+y]", "b|[]", "c|[1]", "4 invalid_label"],
+                lines(row("a", ["x", "y", "x"]), row("b", []), row("c", [1])),
+                ["a|[x+y]", "b|[]", "c|[1]"],
             ),
             "fastText": (b"__label__x __label__y __label__x a\n__label__y b\n", ["a|[x+y]", "b|y"]),
-            "parquet": (
-                columns(["a", "b", "c"], [["x", "y", "x"], [], None]),
-                ["a|[x+y]", "b|[]", "None missing_label"],
+            "parquet": (columns(["a", "b"], [["x", "y", "x"], []]), ["a|[x+y]", "b|[]"]),
+        },
+    ),
+    Fault(
+        name="list that holds an empty label, or a list",
+        outcome="The row is rejected. In fastText nothing behind the prefix is no label.",
+        cases={
+            "jsonl": (
+                lines(row("a", ["x", None]), row("b", [" "]), row("c", [["x"]]), row("d", ["y"])),
+                ["1 invalid_label", "2 invalid_label", "3 invalid_label", "d|[y]"],
             ),
+            "fastText": (b"__label__x __label__ a\n", ["a|x"]),
+            "parquet": (columns(["a", "b"], [["x", None], [""]]), ["None invalid_label"] * 2),
         },
     ),
     Fault(

@@ -57,6 +57,18 @@ def test_outcome_does_not_depend_on_packing_and_chunks(tmp_path, monkeypatch, fa
         check(write(tmp_path, form, content if fault.packed else pack(content), packed=True), expected)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "fastText"])
+def test_lines_are_counted_whatever_ends_them(tmp_path, form):
+    head, good, bad = {
+        "csv": (b"text,label\r\n", b"a,x", b"a,"),
+        "jsonl": (b"\r\n", b'{"text": "a", "label": "x"}', b"{}"),
+        "fastText": (b"\r\n", b"__label__x a", b"a"),
+    }[form]
+    content = head + b"\n" + good + b"\r" + bad + b"\r\n\r\n" + good + b"\n" + bad
+    items = read_rows(write(tmp_path, form, content), require_label=True)
+    assert [item.line for item in items if isinstance(item, Reject)] == [4, 7]
+
+
 def test_figure_is_what_was_promised():
     three_formats = [fault for fault in FAULTS if len(by_format(fault)) >= 3]
     assert len(three_formats) >= 20
