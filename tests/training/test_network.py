@@ -298,9 +298,14 @@ def run_whole(model, collator, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"total_steps": 8}, {"total_steps": 20}, {"total_steps": 9, "stop_epoch": 2}]
+    ("options", "minutes"),
+    [
+        ({"total_steps": 8}, 0.0),
+        ({"total_steps": 20}, 0.0),
+        ({"total_steps": 9, "stop_epoch": 2}, 0.0),
+        ({"total_steps": 8}, 60.0),  # at the end of epochs alone
+    ],
 )
-@pytest.mark.parametrize("minutes", [0.0, 60.0])
 def test_a_training_that_was_cut_at_any_step_ends_with_the_same_bits(
     model, collator, tmp_path, options, minutes
 ):
@@ -341,7 +346,9 @@ def test_a_training_that_was_cut_at_any_step_ends_with_the_same_bits(
 
 def test_a_training_that_had_ended_stays_as_it_is(model, collator, tmp_path):
     start, path, epochs = weights(model), tmp_path / "c", []
-    expected = train(model, collator, total_steps=9, stop_epoch=2, checkpoint=Checkpoint(path, RUN))
+    expected = train(
+        model, collator, total_steps=9, stop_epoch=2, checkpoint=Checkpoint(path, RUN, minutes=0.0)
+    )
     final = weights(model)
     checkpoint = Checkpoint(path, RUN)
     checkpoint.resume()
