@@ -1,7 +1,7 @@
 """Runs a benchmark and adds its figures to `results/`.
 
 For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`, or
-`python benchmarks/run.py speed`.
+`python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import torch
 from accuracy import VARIANTS, run_linear, run_ours
 from datasets import SETS, read_dataset
 from records import RESULTS, add, find
+from reliability import FIGURES, run_figure
 from speed import LENGTHS, run_attention, run_length
 from textlattice.baselines.linear import BASELINES
 from textlattice.config import PRESETS, preset
@@ -46,6 +47,12 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--preset", default="base", choices=PRESETS)
     speed.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     speed.set_defaults(run=run_speed)
+    reliability = commands.add_parser(
+        "reliability", help="how often a promise was tried, and how often it failed"
+    )
+    reliability.add_argument("--figure", required=True, choices=FIGURES)
+    reliability.add_argument("--number", type=int, help="tries; default: those of the figure")
+    reliability.set_defaults(run=run_reliability)
     for command in commands.choices.values():
         command.add_argument("--force", action="store_true", help="run again what is there already")
         command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
@@ -109,6 +116,23 @@ def run_speed(options: argparse.Namespace) -> None:
             part: figures[part] for part in ("seconds", "ratio", "seconds_r2", "memory_r2") if part in figures
         }
         print(f"{_words(key)}: {shown}; {path.name}", flush=True)
+
+
+def run_reliability(options: argparse.Namespace) -> None:
+    """One entry a figure; ends with 1 where something failed."""
+    key = {"figure": options.figure, "number": options.number}
+    if find("reliability", key, options.results) and not options.force:
+        print(f"{_words(key)}: is there already", file=sys.stderr)
+        return
+    print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+    figures = run_figure(options.figure, options.number)
+    path = add("reliability", key, figures, options.results)
+    for part in figures["parts"]:
+        limit = "" if part["bound"] is None else f", below {part['bound']:.2g} at 95 %"
+        print(f"{part['part']}: tried {part['tried']:,}, failed {part['failed']:,}{limit}")
+    print(path.name)
+    if any(part["failed"] for part in figures["parts"]):
+        raise SystemExit(1)
 
 
 def _words(key: dict) -> str:

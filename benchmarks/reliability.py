@@ -1,0 +1,422 @@
+"""How often the promises of reliability were tried and how often they failed, one function a figure.
+
+Each gives `parts`, a list of {part, tried, failed, ...}; `bound` adds the rate below which failures lie with 95 %
+confidence where none was seen. As a script it is the child process of a figure that needs one: it takes the name of
+a function and its arguments as JSON and prints JSON.
+"""
+
+import contextlib
+import ctypes
+import io
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from textlattice import TextClassifier, load
+from textlattice.app.main import main as command_line
+from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.errors import ArtefactError
+from textlattice.runtime.predictor import Predictor
+from textlattice.text.document import read_document
+
+TESTS = Path(__file__).parent.parent / "tests"
+sys.path.insert(0, str(TESTS / "reliability"))  # what the tests try a few times is tried here many times
+forging, naughty = (import_module(name) for name in ("forging", "naughty"))
+sys.path.pop(0)
+
+GOLDEN = TESTS / "golden" / "tiny-format-1"
+Part = dict[str, Any]
+SHOWN = 5
+"""Failures that a result tells of."""
+
+
+def bad_texts(number: int) -> list[Part]:
+    """R1: generated texts through four doors; a failure is a crash, a number that is none, a lost or moved row."""
+    texts = [*naughty.texts(), *naughty.draw(number, seed=11)][-number:]
+    labels = ["plain", "other \u202e", "=1+1"]
+    rows = [(text, labels[place % 3]) for place, text in enumerate(texts)]
+    expected = load(GOLDEN).probabilities(texts)
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        lines = "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows)
+        (here / "rows.jsonl").write_text(lines + "\n", encoding="ascii")
+
+        def python() -> int:
+            predictor = load(GOLDEN)
+            answers = list(predictor.answers(texts))
+            found = np.array([list(answer.probabilities.values()) for answer in answers])
+            return _wrong_rows(found, expected)
+
+        def estimator() -> int:
+            model = TextClassifier("tiny", settings={"train.steps": 3, "train.threads": 1})
+            found = model.fit(*zip(*rows, strict=True)).predict_proba(texts)
+            return _wrong_rows(found, None, num_rows=len(texts))
+
+        def train() -> int:
+            words = ["train", here / "rows.jsonl", "-o", here / "model", "--preset", "tiny", "--steps", "3"]
+            _run(*words, "--threads", "1")
+            record = json.loads((here / "model" / "training.json").read_text(encoding="utf-8"))
+            found = load(here / "model").probabilities(texts)
+            return len(texts) - record["num_rows"] + _wrong_rows(found, None, num_rows=len(texts))
+
+        def predict() -> int:
+            _run("predict", GOLDEN, here / "rows.jsonl", "-o", here / "answers.jsonl")
+            answers = (here / "answers.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+            found = np.array([list(json.loads(line)["probabilities"].values()) for line in answers])
+            return _wrong_rows(found, expected)
+
+        doors = {
+            "Python": python,
+            "estimator": estimator,
+            "textlattice train": train,
+            "textlattice predict": predict,
+        }
+        return [_timed(part, len(texts), work) for part, work in doors.items()]
+
+
+def damaged_folders(number: int) -> list[Part]:
+    """R4: model folders cut, with flipped bits and crafted; a failure is one that loads or another error than ours.
+
+    Cuts and flips leave the digests as they are. Crafted folders and cuts of the header of the weights with digests
+    that agree are refused by their structure.
+    """
+    draw = np.random.default_rng(4)
+    names = sorted(json.loads((GOLDEN / "manifest.json").read_text())["files"])
+    weights = (GOLDEN / forging.WEIGHTS).read_bytes()
+    header = forging.header_size(weights)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(shutil.copytree(GOLDEN, Path(place) / "model"))
+        load(folder)  # whole it loads, or every refusal would count for nothing
+
+        def attempt(name: str, content: bytes) -> int:
+            (folder / name).write_bytes(content)
+            failed = _loads(folder)
+            shutil.copy(GOLDEN / name, folder / name)
+            return failed
+
+        def changed(name: str, kind: str) -> bytes:
+            content = bytearray((GOLDEN / name).read_bytes())
+            at = int(draw.integers(len(content)))
+            if kind == "cut":
+                return bytes(content[:at])
+            content[at] ^= 1 << int(draw.integers(8))
+            return bytes(content)
+
+        def structure(content: bytes) -> int:
+            try:
+                unpack_tensors(content)
+            except ArtefactError:
+                return 0
+            return 1
+
+        def crafted() -> Iterator[int]:
+            for _, content in forging.crafted_weights(weights):
+                with _forged(folder) as copy:
+                    forging.forge(copy, forging.WEIGHTS, content)
+                    yield _loads(copy)
+            for _, change in forging.crafted_settings():
+                with _forged(folder) as copy:
+                    forging.forge_config(copy, change)
+                    yield _loads(copy)
+            for _, arrays in forging.crafted_vocabularies():
+                with _forged(folder) as copy:
+                    forging.forge(copy, "vocabulary.safetensors", pack_tensors(arrays))
+                    yield _loads(copy)
+
+        works: dict[str, Callable[[], Iterator[int]]] = {
+            "weights cut at every byte of the header": lambda: (
+                attempt(forging.WEIGHTS, weights[:cut]) for cut in range(header + 1)
+            ),
+            "the same with digests that agree": lambda: (
+                structure(weights[:cut]) for cut in range(header + 1)
+            ),
+            "files cut anywhere": lambda: (
+                attempt(name, changed(name, "cut")) for name in draw.choice(names, number // 10)
+            ),
+            "flipped bits": lambda: (
+                attempt(name, changed(name, "flip")) for name in draw.choice(names, number)
+            ),
+            "crafted with digests that agree": crafted,
+        }
+        parts = []
+        for part, work in works.items():
+            start, outcomes = time.perf_counter(), list(work())
+            parts.append(_part(part, len(outcomes), sum(outcomes), time.perf_counter() - start))
+    return parts
+
+
+def neighbours(number: int) -> list[Part]:
+    """R13: texts alone and in random batches, on both engines; a failure is a change of p above 1e-5 or of the label.
+
+    A label may change only where the two best differ by less than 2e-5. NaN: one form's vector is no number; a
+    failure is another document that hears of it.
+    """
+    parts = []
+    with tempfile.TemporaryDirectory() as place:
+        exported = Path(place) / "exported"
+        _run("export", GOLDEN, "-o", exported)
+        for engine, folder in (("PyTorch", GOLDEN), ("ONNX Runtime", exported)):
+            predictor = load(folder)
+            parts += [_pairs(predictor, engine, number), _poisoned(predictor, engine, 100)]
+    return parts
+
+
+def linear_cost(repeats: int) -> list[Part]:
+    """R14: processor seconds and memory of one text by its length, best of the repeats; on one thread.
+
+    A failure is a doubling of the length from 20,000 characters on that takes more than 2.3 times as long, or more
+    than 2.1 times the memory beyond what the process held before; of shorter texts fixed costs are the most.
+    """
+    parts = []
+    for kind, work, doublings in (
+        ("words", "read_document", 13),
+        ("one token", "read_document", 13),
+        ("naughty", "read_document", 13),
+        ("words", "predict", 10),
+        ("one token", "predict", 10),
+        ("tokens of one character", "predict", 10),
+    ):
+        start = time.perf_counter()
+        lengths = [1_250 * 2**number for number in range(doublings + 1)]
+        points = _child("measure", kind=kind, work=work, lengths=lengths, repeats=repeats)
+        long = [point for point in points if point["length"] >= 20_000]
+        time_ratios = [second["seconds"] / first["seconds"] for first, second in itertools.pairwise(long)]
+        memory_ratios = [
+            second["mib"] / first["mib"] for first, second in itertools.pairwise(long) if first["mib"] >= 4
+        ]
+        failed = sum(ratio > 2.3 for ratio in time_ratios) + sum(ratio > 2.1 for ratio in memory_ratios)
+        tried = len(time_ratios) + len(memory_ratios)
+        parts.append(
+            _part(f"{work}, {kind}", tried, failed, time.perf_counter() - start)
+            | {
+                "worst_time_ratio": round(max(time_ratios), 3),
+                "worst_memory_ratio": round(max(memory_ratios), 3),
+                "points": points,
+            }
+        )
+    return parts
+
+
+FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
+    "R1": (bad_texts, 10_000),
+    "R4": (damaged_folders, 10_000),
+    "R13": (neighbours, 10_000),
+    "R14": (linear_cost, 5),
+}
+"""Of each figure the function, and the number it is called with unless another is asked for."""
+
+
+def run_figure(name: str, number: int | None) -> dict[str, Any]:
+    """The parts of a figure, with their bounds, and the seconds they took."""
+    work, default = FIGURES[name]
+    start = time.perf_counter()
+    parts = [part | {"bound": bound(part["tried"], part["failed"])} for part in work(number or default)]
+    return {"parts": parts, "seconds": round(time.perf_counter() - start, 1)}
+
+
+def bound(tried: int, failed: int) -> float | None:
+    """Rate below which failures lie at 95 % where none was seen in so many tries; None where one was."""
+    return None if failed or not tried else round(min(1.0, 3 / tried), 8)
+
+
+# Children.
+
+
+def measure(*, kind: str, work: str, lengths: list[int], repeats: int) -> list[dict[str, float]]:
+    """Of a text of each length the processor seconds (best of the repeats), and the memory beyond what was held."""
+    torch.set_num_threads(1)
+    predictor = load(GOLDEN)
+    predictor.predict(["warm"])
+    points = []
+    for length in lengths:
+        text, seconds = made_text(kind, length), []
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier lengths left is given back
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        before = _memory("VmRSS")
+        for _ in range(repeats):
+            start = time.process_time()
+            if work == "read_document":
+                read_document(text, predictor.config.text)
+            else:
+                _fresh(predictor).predict([text])
+            seconds.append(time.process_time() - start)
+        mib = (_memory("VmHWM") - before) / 2**20
+        points.append({"length": length, "seconds": round(min(seconds), 6), "mib": round(mib, 2)})
+    return points
+
+
+def made_text(kind: str, length: int) -> str:
+    """A text of so many characters."""
+    if kind == "naughty":
+        pieces = [text[:200] for text in naughty.draw(2_000, seed=5)]
+    elif kind == "words":
+        draw = np.random.default_rng(0)
+        letters = draw.choice(list("etaoinshrdlu"), size=(5_000, 7))
+        pieces = [f"{''.join(word[: draw.integers(2, 8)])} " for word in letters]
+    else:
+        pieces = ["x" if kind == "one token" else "語"]
+    text = "".join(pieces)
+    return (text * (length // len(text) + 1))[:length]
+
+
+def _child(function: str, **arguments: Any) -> Any:
+    done = subprocess.run(
+        [sys.executable, __file__, function, json.dumps(arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{function} {arguments} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Pieces of the figures.
+
+
+def _wrong_rows(found: np.ndarray, expected: np.ndarray | None, *, num_rows: int | None = None) -> int:
+    """Rows that are missing, no probabilities, or not those expected."""
+    wanted = len(expected) if expected is not None else num_rows or 0
+    if len(found) != wanted:
+        return max(1, abs(len(found) - wanted))
+    good = np.isfinite(found).all(1) & (found >= 0).all(1) & (np.abs(found.sum(1) - 1) <= 1e-9)
+    if expected is not None:
+        good &= np.abs(found - expected).max(1) <= 1e-5
+    return int((~good).sum())
+
+
+def _timed(part: str, tried: int, work: Callable[[], int]) -> Part:
+    """What a door did with all its texts; a crash fails them all."""
+    start = time.perf_counter()
+    try:
+        failed, said = work(), None
+    except Exception:
+        failed, said = tried, traceback.format_exc(limit=-SHOWN)
+    return _part(part, tried, failed, time.perf_counter() - start) | ({"said": said} if said else {})
+
+
+def _part(part: str, tried: int, failed: int, seconds: float) -> Part:
+    print(f"  {part}: {tried} tried, {failed} failed, {seconds:.0f} s", file=sys.stderr, flush=True)
+    return {"part": part, "tried": tried, "failed": failed, "seconds": round(seconds, 1)}
+
+
+def _run(*words: object) -> None:
+    """A command of `textlattice` that must end well."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        code = command_line([str(word) for word in words])
+    if code or "Traceback" in said.getvalue():
+        raise RuntimeError(f"textlattice {words[0]} ended with {code}: {said.getvalue()[-500:]}")
+
+
+def _loads(folder: Path) -> int:
+    """0 where a folder is refused in one line, 1 where it loads or something else goes wrong."""
+    try:
+        load(folder)
+    except ArtefactError as error:
+        return int("\n" in str(error))
+    except Exception:
+        return 1
+    return 1
+
+
+@contextlib.contextmanager
+def _forged(folder: Path) -> Iterator[Path]:
+    copy = folder.with_name("forged")
+    shutil.copytree(folder, copy)
+    yield copy
+    shutil.rmtree(copy)
+
+
+def _fresh(predictor: Predictor, engine: Any = None) -> Predictor:
+    """The same predictor with an empty cache of forms."""
+    return Predictor(
+        engine=engine or predictor.engine,
+        collator=predictor.collator,
+        task=predictor.task,
+        config=predictor.config,
+    )
+
+
+def _pairs(predictor: Predictor, engine: str, number: int) -> Part:
+    """Each of so many texts alone, and in a batch of 2 to 40 random ones."""
+    choose, start = np.random.default_rng(13), time.perf_counter()
+    pool = [text for text in [*naughty.texts(), *naughty.draw(2_000, seed=13)] if len(text) < 2_000]
+    alone = np.concatenate([_fresh(predictor).probabilities([text]) for text in pool])
+    best = np.sort(alone, axis=1)
+    is_clear = best[:, -1] - best[:, -2] >= 2e-5
+    tried = failed = unequal = 0
+    largest = 0.0
+    while tried < number:
+        places = choose.integers(len(pool), size=min(number - tried, int(choose.integers(2, 41))))
+        batch = [pool[place] for place in places]
+        together = _fresh(predictor).probabilities(batch)
+        change = np.abs(together - alone[places]).max(axis=1)
+        moved = (together.argmax(1) != alone[places].argmax(1)) & is_clear[places]
+        failed += int((~(change <= 1e-5) | moved).sum())
+        unequal += int(not np.array_equal(_fresh(predictor).probabilities(batch), together))
+        largest, tried = max(largest, float(change.max())), tried + len(batch)
+    part = _part(f"{engine}: texts in random batches", tried, failed + unequal, time.perf_counter() - start)
+    return part | {"largest_change": largest, "batches_unequal_when_repeated": unequal}
+
+
+class _Poisoned:
+    """An engine that gives NaN for the vector of one form, whose letters are known."""
+
+    def __init__(self, predictor: Predictor, form: str) -> None:
+        self.engine, self.letters = predictor.engine, predictor.collator.forms([form]).characters
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def encode_forms(self, forms: Any) -> np.ndarray:
+        """The vectors, one of them spoilt."""
+        vectors = self.engine.encode_forms(forms).copy()
+        for row, (first, end) in enumerate(zip(forms.form_ptr, forms.form_ptr[1:], strict=False)):
+            if np.array_equal(forms.characters[first:end], self.letters):
+                vectors[row] = np.nan
+        return vectors
+
+
+def _poisoned(predictor: Predictor, engine: str, number: int) -> Part:
+    """So many batches with one to three texts whose vectors are NaN; the others must not hear of it."""
+    choose, start = np.random.default_rng(17), time.perf_counter()
+    pool = [text for text in naughty.draw(500, seed=17) if len(text) < 2_000]
+    alone = np.concatenate([_fresh(predictor).probabilities([text]) for text in pool])
+    failed = 0
+    for _ in range(number):
+        places = choose.integers(len(pool), size=int(choose.integers(2, 20)))
+        batch = [pool[place] for place in places]
+        is_bad = np.zeros(len(batch), bool)
+        is_bad[choose.integers(len(batch), size=int(choose.integers(1, 4)))] = True
+        asked = [f"{text} poison" if bad else text for text, bad in zip(batch, is_bad, strict=True)]
+        with np.errstate(invalid="ignore"):
+            found = _fresh(predictor, _Poisoned(predictor, "poison")).probabilities(asked)
+        good = found[~is_bad]
+        failed += int(
+            not (np.abs(good - alone[places[~is_bad]]) <= 1e-5).all() or not np.isnan(found[is_bad]).all()
+        )
+    return _part(
+        f"{engine}: batches with a neighbour that is NaN", number, failed, time.perf_counter() - start
+    )
+
+
+def _memory(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+if __name__ == "__main__":
+    print(json.dumps({"measure": measure}[sys.argv[1]](**json.loads(sys.argv[2]))))
