@@ -202,7 +202,8 @@ def linear_cost(repeats: int) -> list[Part]:
             _part(f"{work}, {kind}", tried, failed, time.perf_counter() - start)
             | {
                 "worst_time_ratio": round(max(time_ratios), 3),
-                "worst_memory_ratio": round(max(memory_ratios), 3),
+                "worst_memory_ratio": round(max(memory_ratios, default=0.0), 3),
+                "bound": None,  # nothing is drawn
                 "points": points,
             }
         )
@@ -222,7 +223,7 @@ def run_figure(name: str, number: int | None) -> dict[str, Any]:
     """The parts of a figure, with their bounds, and the seconds they took."""
     work, default = FIGURES[name]
     start = time.perf_counter()
-    parts = [part | {"bound": bound(part["tried"], part["failed"])} for part in work(number or default)]
+    parts = [{"bound": bound(part["tried"], part["failed"]), **part} for part in work(number or default)]
     return {"parts": parts, "seconds": round(time.perf_counter() - start, 1)}
 
 
