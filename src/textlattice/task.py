@@ -160,7 +160,7 @@ class Task:
 
 def each_label(label: Label) -> tuple[str, ...]:
     """The labels of a row as texts, whether it has one or a tuple of them."""
-    return (str(label),) if isinstance(label, str) else tuple(map(str, label))
+    return tuple(map(str, label)) if isinstance(label, list | tuple) else (str(label),)
 
 
 def softmax(logits: Float[np.ndarray, "num_docs num_labels"]) -> Float[np.ndarray, "num_docs num_labels"]:

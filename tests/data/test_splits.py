@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textlattice.data.splits import slice_sizes, stratified_folds, stratified_slices
+from textlattice.data.splits import slice_sizes, strata, stratified_folds, stratified_slices
 from textlattice.errors import DataError
 
 
@@ -145,3 +145,21 @@ def test_other_errors():
         stratified_folds(["a", "b"], 2, seed=0, groups=["g", "g"])
     with pytest.raises(DataError, match="got 1 folds"):
         stratified_folds(["a", "b"], 1, seed=0)
+
+
+# Rows of several labels.
+
+
+def test_rows_are_stratified_by_their_rarest_label():
+    labels = [("a", "b"), ("a",), ("a", "c", "b"), ("b",), (), ("d", "c")]  # a 3, b 3, c 2, d 1
+    assert strata(labels)[:4] == ["a", "a", "c", "b"]
+    assert strata(labels)[5] == "d"
+    assert strata(labels)[4] not in "abcd"
+    assert strata(["x", "y", "x"]) == ["x", "y", "x"]
+    assert strata([]) == []
+
+
+def test_a_rare_label_is_in_every_fold():
+    labels = [("common", "rare") if row % 20 == 0 else ("common",) for row in range(100)]
+    for fold in stratified_folds(strata(labels), 5, seed=3):
+        assert sum("rare" in labels[row] for row in fold) == 1

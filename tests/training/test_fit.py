@@ -6,12 +6,16 @@ import torch
 
 from textlattice.config import preset
 from textlattice.errors import ConfigError, DataError
+from textlattice.evaluation.calibrate import Mixture
 from textlattice.models.torch_engine import TorchEngine
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
+from textlattice.task import Task
 from textlattice.training import objectives
-from textlattice.training.fit import Candidate, _Fitting, fit
+from textlattice.training.fit import fit
+from textlattice.training.fitting import Fitting
 from textlattice.training.network import network_logits
+from textlattice.training.selection import Candidate, Judge
 from textlattice.training.wide import WideFitter, read_keys
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})
@@ -30,7 +34,7 @@ def predictor(trained):
 def with_slices(monkeypatch):
     """Held-out slices of ten rows in place of cross-fitting, as from 2,000 rows on."""
     monkeypatch.setattr("textlattice.training.fit.CROSS_FIT_BELOW", 30)
-    monkeypatch.setattr("textlattice.training.fit.slice_sizes", lambda num_rows: 10)
+    monkeypatch.setattr("textlattice.training.slices.slice_sizes", lambda num_rows: 10)
 
 
 # What is learned.
@@ -87,7 +91,7 @@ def test_record_of_slices(tiny_texts, with_slices):
 
 
 def test_validation_takes_the_place_of_the_selection_slice(tiny_texts, monkeypatch):
-    monkeypatch.setattr("textlattice.training.fit.slice_sizes", lambda num_rows: 10)
+    monkeypatch.setattr("textlattice.training.slices.slice_sizes", lambda num_rows: 10)
     texts, labels = tiny_texts
     validation = ([*texts[:8], "", "unheard of"], [*labels[:8], "good", "neither"])
     record = fit(texts, labels, QUICK, validation=validation).record
@@ -104,11 +108,11 @@ def test_validation_of_a_small_table(tiny_texts, num_rows, calibration):
 def test_patience(tiny_texts, with_slices, monkeypatch):
     losses = iter([0.5, 0.4, 0.6, 0.7, 0.1, 0.1])
 
-    def judge(wide, deep, targets, weights):
+    def sum_of(judge, wide, deep):
         figures = dict.fromkeys(("accuracy", "deep_log_loss", "deep_accuracy", "wide_accuracy"), 0.5)
-        return figures | {"log_loss": next(losses), "a": 1.0, "b": 1.0}
+        return Mixture(a=1.0, b=1.0), figures | {"log_loss": next(losses), "a": 1.0, "b": 1.0}
 
-    monkeypatch.setattr("textlattice.training.fit._judge", judge)
+    monkeypatch.setattr(Judge, "sum_of", sum_of)
     config = QUICK.with_settings({"train.steps": None, "train.epochs": 6, "train.patience": 2})
     record = fit(*tiny_texts, config).record
     assert [entry["log_loss"] for entry in record["history"]] == [0.5, 0.4, 0.6, 0.7]
@@ -117,13 +121,14 @@ def test_patience(tiny_texts, with_slices, monkeypatch):
 
 def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     texts, labels = tiny_texts
-    fitting = _Fitting(QUICK, ("bad", "good"), Progress())
+    fitting = Fitting(QUICK, Task(labels=("bad", "good"), priors=(0.5, 0.5)), Progress())
     corpus, rows = fitting.corpus([*map(document, texts)], labels, None)
     assert rows.tolist() == list(range(60))
-    wide = WideFitter(corpus.ngrams, corpus.targets, np.ones(60), 2).fit(0.3, Progress())
-    model, collator = fitting._build(corpus, wide)
+    regressions = fitting.objective.regressions(corpus.targets, np.ones(60))
+    wide = WideFitter(corpus.ngrams, regressions).fit(0.3, Progress())
+    model, collator = fitting.build(corpus, wide)
     deep = network_logits(model.eval(), collator, corpus.documents)
-    fitting._finish(model, Candidate(scales=(2.0, 0.5)), wide, corpus.targets)
+    fitting.join(model, Candidate(mixture=Mixture(a=2.0, b=0.5)), wide)
     found = TorchEngine(model)
     batch = collator.collate(corpus.documents)
     logits = found.classify(batch, found.encode_forms(batch.forms))
@@ -166,7 +171,7 @@ def test_groups_stay_on_one_side(tiny_texts, monkeypatch):
 
     from textlattice.data.splits import stratified_folds as original
 
-    monkeypatch.setattr("textlattice.training.fit.stratified_folds", folds)
+    monkeypatch.setattr("textlattice.training.cross_fit.stratified_folds", folds)
     fit(
         [*texts[:5], "", *texts[5:]],
         [*labels[:5], "bad", *labels[5:]],

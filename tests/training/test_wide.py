@@ -5,12 +5,15 @@ from scipy.optimize import minimize
 
 from textlattice.config import preset
 from textlattice.progress import Progress
+from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import word_keys
 from textlattice.training import wide
+from textlattice.training.objectives import SingleObjective
 from textlattice.training.wide import (
     FittedWide,
     KeyedDocuments,
+    Regressions,
     WideFitter,
     known_ngrams,
     log_count_ratio,
@@ -116,6 +119,11 @@ def dense_regression(matrix, positive, weights, penalty):
     return w[:-1] * ratio, w[-1]
 
 
+def against_the_rest(targets, weights, num_labels):
+    task = Task(labels=tuple("abcd"[:num_labels]), priors=(1 / num_labels,) * num_labels)
+    return SingleObjective(task).regressions(targets, weights)
+
+
 @pytest.fixture
 def rows():
     draw = np.random.default_rng(0)
@@ -127,7 +135,7 @@ def rows():
 def test_fit_equals_a_dense_computation(rows, num_outputs, penalty):
     draw = np.random.default_rng(1)
     targets, weights = draw.integers(0, num_outputs, 40), draw.uniform(0.5, 2, 40)
-    fitter = WideFitter(rows, targets, weights, num_outputs)
+    fitter = WideFitter(rows, against_the_rest(targets, weights, num_outputs))
     assert fitter.num_regressions == (1 if num_outputs == 2 else 3)
     fitted = fitter.fit(penalty, Progress())
     matrix = rows.matrix(fitted.ngrams).toarray().astype(np.float64)
@@ -146,19 +154,19 @@ def test_the_same_rows_give_the_same_bits_whatever_the_global_generator(rows):
     fitted = []
     for seed in (1, 2):
         np.random.seed(seed)  # noqa: NPY002
-        fitted.append(WideFitter(rows, targets, np.ones(40), 2).fit(0.3, Progress()).weight)
+        fitted.append(WideFitter(rows, against_the_rest(targets, np.ones(40), 2)).fit(0.3, Progress()).weight)
     assert np.array_equal(*fitted)
 
 
 def test_a_class_without_rows_gets_a_low_constant(rows):
-    fitted = WideFitter(rows, np.zeros(40, np.int64), np.ones(40), 3).fit(0.1, Progress())
+    fitted = WideFitter(rows, against_the_rest(np.zeros(40, np.int64), np.ones(40), 3)).fit(0.1, Progress())
     assert (fitted.weight == 0).all()
     np.testing.assert_allclose(fitted.bias, [np.log(999), -np.log(999), -np.log(999)], rtol=1e-5)
 
 
 def test_without_known_ngrams_the_shares_are_left():
     once = documents([1], [2], [3], [4])  # each n-gram stands in one document only
-    fitted = WideFitter(once, np.array([0, 0, 0, 1]), np.ones(4), 2).fit(0.1, Progress())
+    fitted = WideFitter(once, against_the_rest(np.array([0, 0, 0, 1]), np.ones(4), 2)).fit(0.1, Progress())
     assert fitted.weight.shape == (0, 2)
     probabilities = np.exp(fitted.logits(once)) / np.exp(fitted.logits(once)).sum(1, keepdims=True)
     np.testing.assert_allclose(probabilities, [[0.75, 0.25]] * 4, rtol=1e-5)
@@ -183,5 +191,19 @@ def test_progress_hears_of_each_regression(rows):
             self.count += steps
 
     progress = Counting()
-    WideFitter(rows, np.arange(40) % 3, np.ones(40), 3).fit(0.1, progress)
+    WideFitter(rows, against_the_rest(np.arange(40) % 3, np.ones(40), 3)).fit(0.1, progress)
     assert progress.count == 3
+
+
+def test_an_output_may_be_the_mean_of_regressions(rows):
+    draw = np.random.default_rng(2)
+    targets = draw.integers(0, 3, 40)
+    weights = np.stack([np.ones(40), draw.uniform(0.5, 2, 40)], axis=1)
+    positive = targets[:, None] > np.arange(2)
+    both = WideFitter(rows, Regressions(positive=positive, weights=weights, shares=np.full((2, 1), 0.5))).fit(
+        0.3, Progress()
+    )
+    matrix = rows.matrix(both.ngrams).toarray().astype(np.float64)
+    each = [dense_regression(matrix, positive[:, k], weights[:, k], 0.3) for k in range(2)]
+    np.testing.assert_allclose(both.weight[:, 0], (each[0][0] + each[1][0]) / 2, atol=5e-3)
+    np.testing.assert_allclose(both.bias, [(each[0][1] + each[1][1]) / 2], atol=5e-3)

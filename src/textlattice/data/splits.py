@@ -1,5 +1,6 @@
 """Disjoint sets of rows: slices of given sizes and cross-validation folds, stratified by label."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,11 +10,24 @@ from textlattice.errors import DataError
 
 Rows = Int[np.ndarray, " _"]
 """Indices of rows, ascending."""
+_NONE = "\0no label"
 
 
 def slice_sizes(num_rows: int) -> int:
     """Rows of the selection slice, and of the calibration slice: a twentieth, at least 200, at most 2,000."""
     return min(max(num_rows // 20, 200), 2000)
+
+
+def strata(labels: Sequence[str | tuple[str, ...]]) -> list[str]:
+    """By what each row is stratified: its label; of several the one that the fewest rows have, the first of equals.
+
+    So a rare label is spread as evenly as if it were the only one of its rows. Rows without a label are one stratum.
+    """
+    counts = Counter(name for label in labels if not isinstance(label, str) for name in label)
+    return [
+        label if isinstance(label, str) else min(label, key=lambda name: (counts[name], name), default=_NONE)
+        for label in labels
+    ]
 
 
 def stratified_slices(

@@ -95,7 +95,7 @@ def explain(
     if max_passes < 1:
         raise ConfigError(f"max_passes must be 1 or more, got {max_passes}; try 512.")
     document = read_document(text, predictor.config.text)
-    probabilities = predictor.task.probabilities(predictor.batch_logits([document]))
+    probabilities = predictor.batch_probabilities([document])
     label = int(predictor.task.decide(probabilities)[0])
     num_tokens = document.num_tokens
     window = max(1, -(-num_tokens // max_passes))
@@ -133,9 +133,7 @@ def _label_log_odds(
     predictor: Predictor, documents: Iterator[Document], loads: Sequence[int], label: int
 ) -> Float[np.ndarray, " num_docs"]:
     batches = bounded_batches(documents, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)
-    parts = [
-        _log_odds(predictor.task.probabilities(predictor.batch_logits(batch)), label) for batch in batches
-    ]
+    parts = [_log_odds(predictor.batch_probabilities(batch), label) for batch in batches]
     return np.concatenate([np.empty(0), *parts])
 
 

@@ -13,7 +13,7 @@ from textlattice.batch.sampler import bounded_batches
 from textlattice.config import Config
 from textlattice.runtime.engine import Engine
 from textlattice.runtime.form_cache import FormCache
-from textlattice.task import Task
+from textlattice.task import Label, Task
 from textlattice.text.document import Document, read_document
 
 MAX_TOKENS = 4_096
@@ -27,12 +27,12 @@ class Answer:
     """The answer to one text.
 
     Args:
-        label: The label.
-        probabilities: By label, in the order of the task; they sum to 1.
+        label: The label; a tuple of them, perhaps empty, where a text may have any number.
+        probabilities: By label, in the order of the task; they sum to 1 where a text has exactly one label.
         status: `empty` where nothing is left of the text after normalising; the answer is then the training priors.
     """
 
-    label: str
+    label: Label
     probabilities: dict[str, float]
     status: Literal["ok", "empty"]
 
@@ -51,34 +51,35 @@ class Predictor:
         self.engine, self.collator, self.task, self.config = engine, collator, task, config
         self._cache = FormCache(engine.form_channels)
 
-    def predict(self, texts: Iterable[str]) -> list[str]:
-        """The label of each text, in order."""
+    def predict(self, texts: Iterable[str]) -> list[Label]:
+        """The label of each text, in order; a tuple of them where a text may have any number."""
         return [answer.label for answer in self.answers(texts)]
 
     def probabilities(self, texts: Iterable[str]) -> Float[np.ndarray, "num_texts num_classes"]:
         """Calibrated probabilities of each text, in the order of `task.labels`."""
-        return self.task.probabilities(self.logits(texts))
+        parts = [self.batch_probabilities(batch) for batch in self._batches(texts)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.task.labels)))
 
     def logits(self, texts: Iterable[str]) -> Float[np.ndarray, "num_texts num_outputs"]:
-        """Logits of each text, float64; those of an empty text give the training priors."""
+        """Logits of each text, float64; those of an empty text are `task.empty_logits`."""
         parts = [self.batch_logits(batch) for batch in self._batches(texts)]
         return np.concatenate(parts) if parts else np.empty((0, self.task.num_outputs))
 
     def answers(self, texts: Iterable[str]) -> Iterator[Answer]:
         """An answer a text, in order; streams, batch by batch."""
         for batch in self._batches(texts):
-            probabilities = self.task.probabilities(self.batch_logits(batch))
-            choices = self.task.decide(probabilities)
-            for document, row, choice in zip(batch, probabilities.tolist(), choices.tolist(), strict=True):
+            probabilities = self.batch_probabilities(batch)
+            labels = self.task.names(self.task.decide(probabilities))
+            for document, row, label in zip(batch, probabilities.tolist(), labels, strict=True):
                 yield Answer(
-                    label=self.task.labels[choice],
+                    label=label,
                     probabilities=dict(zip(self.task.labels, row, strict=True)),
                     status="ok" if document.num_tokens else "empty",
                 )
 
     def batch_logits(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_outputs"]:
         """Logits of documents as one batch; the empty ones are answered without the engine."""
-        logits = np.tile(self.task.temperature * np.log(self.task.priors), (len(documents), 1))
+        logits = np.tile(self.task.empty_logits, (len(documents), 1))
         places = [place for place, document in enumerate(documents) if document.num_tokens]
         if places:
             read = [documents[place] for place in places]
@@ -87,6 +88,13 @@ class Predictor:
             batch = self.collator.batch(read, strings, form, forms=None, ngrams=True)
             logits[places] = self.engine.classify(batch, vectors)
         return logits
+
+    def batch_probabilities(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_classes"]:
+        """Calibrated probabilities of documents as one batch; the training priors for an empty one."""
+        probabilities = self.task.probabilities(self.batch_logits(documents))
+        empty = np.array([document.num_tokens == 0 for document in documents], bool)
+        probabilities[empty] = self.task.priors
+        return probabilities
 
     def _encode(self, strings: list[str]) -> Float[np.ndarray, "num_forms channels"]:
         return self.engine.encode_forms(self.collator.forms(strings))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped, UInt64
 from torch import Tensor
 
 from textlattice.text.document import Document
@@ -19,15 +19,17 @@ class Corpus:
         documents: Cut texts.
         tokens: Keys of their tokens.
         ngrams: Keys of their distinct n-grams.
-        targets: Place of the label of each.
-        weights: Weight of each in the losses.
+        targets: Place of the label of each, or which labels it has.
+        weights: Weight of each in the losses, or of each of its labels.
+        digests: Of their texts; equal ones have the same text.
     """
 
     documents: list[Document]
     tokens: KeyedDocuments
     ngrams: KeyedDocuments
-    targets: Int[np.ndarray, " num_docs"]
-    weights: Float[Tensor, " num_docs"]
+    targets: Shaped[np.ndarray, " num_docs *labels"]
+    weights: Float[Tensor, " num_docs *labels"]
+    digests: UInt64[np.ndarray, " num_docs"]
 
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Corpus":
         """The chosen rows, in the given order."""
@@ -37,4 +39,5 @@ class Corpus:
             ngrams=self.ngrams.take(rows),
             targets=self.targets[rows],
             weights=self.weights[torch.from_numpy(rows)],
+            digests=self.digests[rows],
         )

@@ -1,6 +1,5 @@
 """What training asks of each kind of task: the loss of the network, row weights, the regressions of the wide branch."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -17,21 +16,7 @@ from textlattice.training.losses import (
     label_weights,
     row_weights,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regressions:
-    """The binary problems of the wide branch, and how they make its outputs.
-
-    Args:
-        positive: Which rows are positive in each regression.
-        weights: Weight of each row in each regression.
-        shares: How much of each regression an output has.
-    """
-
-    positive: Bool[np.ndarray, "num_rows num_regressions"]
-    weights: Float[np.ndarray, "num_rows num_regressions"]
-    shares: Float[np.ndarray, "num_regressions num_outputs"]
+from textlattice.training.wide import Regressions
 
 
 class Objective(nn.Module):

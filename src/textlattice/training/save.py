@@ -7,7 +7,11 @@ from textlattice.config import to_dict
 from textlattice.models.torch_engine import TorchEngine, engine_files
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.runtime.predictor import Predictor
+from textlattice.runtime.training_texts import TRAINING_TEXTS, training_texts_file
+from textlattice.task import Task
 from textlattice.training.fit import Trained
+
+_MEASURES = {"accuracy": "Accuracy", "micro_f1": "F1 over all labels"}
 
 
 def predictor_of(trained: Trained) -> Predictor:
@@ -38,7 +42,7 @@ def save_trained(trained: Trained, path: Path, *, source: dict[str, Any]) -> Non
         config=trained.config,
         task=trained.task,
         vocabulary=trained.collator.vocabulary,
-        engine_files=engine_files(trained.model),
+        engine_files=engine_files(trained.model) | training_texts_file(trained.digests),
         records={"training.json": record},
         card=model_card(trained, source),
     )
@@ -49,20 +53,21 @@ def model_card(trained: Trained, source: dict[str, Any]) -> str:
     record, task = trained.record, trained.task
     chosen = record["sum"]["epoch"]
     figures: dict[str, Any] = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
-    accuracy = f"{100 * figures['accuracy']:.1f} %" if "accuracy" in figures else "not measured"
+    measure = record["measure"]
+    figure = f"{100 * figures[measure]:.1f} %" if measure in figures else "not measured"
     labels = "\n".join(
         f"- `{name}`: {100 * share:.1f} % of the training rows"
         for name, share in zip(task.labels, task.priors, strict=True)
     )
     return f"""# A textlattice model
 
-Classifies a text of any length as one of {len(task.labels)} labels.
+{_purpose(task)}
 
 {labels}
 
 - Trained on {record["num_rows"]:,} rows of `{source.get("name", "texts given in Python")}` \
 in {record["seconds"] / 60:.1f} minutes.
-- Accuracy on the rows that chose its settings: {accuracy}. That is no test: use `textlattice evaluate`.
+- {_MEASURES[measure]} on the rows that chose its settings: {figure}. That is no test: use `textlattice evaluate`.
 - {record["cost"]["parameters"]:,} parameters stored, {record["cost"]["active_parameters"]:,} of them active in a mean \
 training text, which costs {record["cost"]["mean_flops"] / 1e6:.1f} MFLOP.
 {_injected_line(record.get("token_table"))}\
@@ -73,8 +78,26 @@ import textlattice
 textlattice.load("PATH OF THIS FOLDER").predict(["a text"])
 ```
 
-Settings, choices and history stand in `training.json`.
+Settings, choices and history stand in `training.json`. `{TRAINING_TEXTS}` holds a digest of each training
+text: by it `textlattice evaluate` tells which test rows were trained on, and so can whoever has the folder.
 """
+
+
+def _purpose(task: Task) -> str:
+    """What the model does, in a sentence or two."""
+    count = len(task.labels)
+    if task.kind == "ordinal":
+        return (
+            f"Classifies a text of any length as one of {count} labels in an order, from `{task.labels[0]}` to "
+            f"`{task.labels[-1]}`."
+        )
+    if task.kind == "single":
+        return f"Classifies a text of any length as one of {count} labels."
+    low, high = min(task.thresholds), max(task.thresholds)
+    return (
+        f"Gives a text of any length any number of {count} labels: each from a probability of its own on, "
+        f"{low:.2f} to {high:.2f}."
+    )
 
 
 def _injected_line(table: dict[str, Any] | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt64
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -130,43 +130,48 @@ def log_count_ratio(
     return np.asarray(ratio)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regressions:
+    """The binary problems of the wide branch, and how they make its outputs.
+
+    Args:
+        positive: Which rows are positive in each regression.
+        weights: Weight of each row in each regression.
+        shares: How much of each regression an output has.
+    """
+
+    positive: Bool[np.ndarray, "num_rows num_regressions"]
+    weights: Float[np.ndarray, "num_rows num_regressions"]
+    shares: Float[np.ndarray, "num_regressions num_outputs"]
+
+
 class WideFitter:
     """Fits the branch on one set of documents, for any penalty; what the penalties share is made once.
 
     Args:
         documents: N-grams of the documents to fit.
-        targets: Place of the label of each.
-        weights: Weight of each.
-        num_outputs: Labels.
+        regressions: What is told apart.
     """
 
-    def __init__(
-        self,
-        documents: KeyedDocuments,
-        targets: Int[np.ndarray, " num_docs"],
-        weights: Float[np.ndarray, " num_docs"],
-        num_outputs: int,
-    ) -> None:
-        self.ngrams = known_ngrams(documents, num_outputs)
-        self.targets, self.weights, self.num_outputs = targets, weights, num_outputs
+    def __init__(self, documents: KeyedDocuments, regressions: Regressions) -> None:
+        self.num_regressions, self.num_outputs = regressions.shares.shape
+        self.ngrams = known_ngrams(documents, self.num_outputs)
+        self.regressions = regressions
         self.matrix = documents.matrix(self.ngrams)
-
-    @property
-    def num_regressions(self) -> int:
-        """Regressions a penalty; two labels need only one."""
-        return 1 if self.num_outputs == 2 else self.num_outputs
 
     def fit(self, penalty: float, progress: Progress) -> FittedWide:
         """The branch at one inverse strength C of the L2 penalty; tells `progress` of each regression."""
         weight = np.zeros((len(self.ngrams), self.num_outputs), np.float32)
         bias = np.zeros(self.num_outputs, np.float32)
-        for output in range(self.num_regressions):
-            column, intercept = _regression(self.matrix, self.targets == output, self.weights, penalty)
-            weight[:, output], bias[output] = column, intercept
+        problems, shares = self.regressions, self.regressions.shares.astype(np.float32)
+        for number in range(self.num_regressions):
+            column, intercept = _regression(
+                self.matrix, problems.positive[:, number], problems.weights[:, number], penalty
+            )
+            for output in np.flatnonzero(shares[number]):
+                weight[:, output] += shares[number, output] * column
+                bias[output] += shares[number, output] * np.float32(intercept)
             progress.advance()
-        if self.num_outputs == 2:  # one regression says both: halves of opposite sign
-            weight[:, 0], bias[0] = weight[:, 0] / 2, bias[0] / 2
-            weight[:, 1], bias[1] = -weight[:, 0], -bias[0]
         return FittedWide(ngrams=self.ngrams, weight=weight, bias=bias, penalty=penalty)
 
 

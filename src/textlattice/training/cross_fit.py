@@ -1,0 +1,171 @@
+"""Choices by three-fold cross-fitting, for tables too small to hold rows out: then one training on all rows."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from textlattice.batch.collate import Collator
+from textlattice.data.splits import stratified_folds
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.training.corpus import Corpus
+from textlattice.training.fitting import Fitted, Fitting, snapshot
+from textlattice.training.network import NetworkRecord, network_logits
+from textlattice.training.selection import Candidate, Judge, history_entry
+from textlattice.training.wide import GRID
+
+NUM_FOLDS = 3
+
+
+@dataclass
+class OutOfFold:
+    """Logits of each row by networks and wide branches that have not seen it.
+
+    Args:
+        epochs: Length of the schedule, in epochs; a time budget may have cut it.
+        wide: By penalty, [num_rows, num_outputs].
+        deep: By epoch; NaN where a fold did not reach it.
+        runs: What happened in each fold.
+    """
+
+    epochs: float
+    wide: dict[float, np.ndarray] = field(default_factory=dict)
+    deep: dict[int, np.ndarray] = field(default_factory=dict)
+    runs: list[NetworkRecord] = field(default_factory=list)
+
+
+def fit_with_folds(fitting: Fitting, corpus: Corpus, groups: list[str] | None) -> Fitted:
+    """The classifier of all rows; out-of-fold logits choose and calibrate.
+
+    Args:
+        fitting: Settings and task.
+        corpus: All training rows, at least three.
+        groups: Rows of one group stay in one fold.
+    """
+    num_rows = len(corpus.documents)
+    fitting.progress.note(f"{num_rows} rows: choices by {NUM_FOLDS}-fold cross-fitting")
+    folds = stratified_folds(fitting.strata(corpus), NUM_FOLDS, seed=fitting.config.train.seed, groups=groups)
+    out = _out_of_fold(fitting, corpus, folds)
+    judge = fitting.judge(corpus)
+    alone = {penalty: judge.alone(logits) for penalty, logits in out.wide.items()}
+    losses = {penalty: loss for penalty, (_, loss) in alone.items()}
+    penalty = min(losses, key=lambda c: losses[c])
+    best, history = _choose(fitting, judge, out, penalty, Candidate(mixture=alone[penalty][0]))
+
+    (wide,) = fitting.fit_wides(corpus, (penalty,))
+    model, collator = fitting.build(corpus, wide)
+    network = _train_to(fitting, corpus, model, collator, best, out) if best.epoch else out.runs[-1]
+    fitting.join(model, best, wide)
+    a, b = best.mixture.a, best.mixture.b
+    logits = a * out.wide[penalty] + (b * out.deep[best.epoch] if b else 0.0)
+    record = fitting.record({"fit": num_rows, "folds": NUM_FOLDS}, wide, losses, best, history, network)
+    record["cross_fitting"] = {
+        "steps": sum(run.steps for run in out.runs),
+        "seconds": round(sum(run.seconds for run in out.runs), 1),
+    }
+    record["duplicates"] = {"across_folds": _across(corpus, folds)}
+    if record["duplicates"]["across_folds"]:
+        fitting.progress.note(
+            f"duplicates: {record['duplicates']['across_folds']} rows have a text that stands in another fold too, "
+            "so they say less of new texts"
+        )
+    return Fitted(
+        model=model, collator=collator, task=fitting.calibrated(best.mixture, logits, corpus), record=record
+    )
+
+
+def _out_of_fold(fitting: Fitting, corpus: Corpus, folds: list[np.ndarray]) -> OutOfFold:
+    num_rows = len(corpus.documents)
+    shape = (num_rows, fitting.task.num_outputs)
+    out = OutOfFold(epochs=fitting.total_steps(num_rows) / fitting.steps_per_epoch(num_rows))
+    for fold in folds:
+        rest = np.setdiff1d(np.arange(num_rows), fold)
+        fit_rows, held_out = corpus.take(rest), corpus.take(fold)
+        for wide in fitting.fit_wides(fit_rows, tuple(out.wide) or GRID, 1 / NUM_FOLDS):
+            out.wide.setdefault(wide.penalty, np.zeros(shape))[fold] = wide.logits(held_out.ngrams)
+        model, collator = fitting.build(fit_rows, wide)
+
+        def on_epoch(
+            epoch: int,
+            train_loss: float,
+            model: CnnGnnClassifier = model,
+            collator: Collator = collator,
+            held_out: Corpus = held_out,
+            fold: np.ndarray = fold,
+        ) -> bool:
+            deep = network_logits(model, collator, held_out.documents)
+            out.deep.setdefault(epoch, np.full(shape, np.nan))[fold] = deep
+            return True
+
+        planned = max(1, round(out.epochs * fitting.steps_per_epoch(len(rest))))
+        run = fitting.train(
+            model,
+            collator,
+            fit_rows,
+            on_epoch,
+            total_steps=planned,
+            budget_shares=None if out.runs else NUM_FOLDS + NUM_FOLDS / (NUM_FOLDS - 1),
+            held_out_share=len(fold) / len(rest),
+        )
+        out.runs.append(run)
+        if run.stopped:
+            fitting.progress.note(run.stopped)
+            break
+        if run.total_steps < planned:  # the budget cut the schedule of the first; the others follow
+            out.epochs = run.total_steps / fitting.steps_per_epoch(len(rest))
+    return out
+
+
+def _choose(
+    fitting: Fitting, judge: Judge, out: OutOfFold, penalty: float, best: Candidate
+) -> tuple[Candidate, list[dict[str, Any]]]:
+    """The epoch that every fold reached and that has the least log loss, and the figures of all of them."""
+    history = []
+    for epoch, deep in sorted(out.deep.items()):
+        if np.isfinite(deep).all():
+            mixture, figures = judge.sum_of(out.wide[penalty], deep)
+            history.append(history_entry(epoch, float("nan"), figures))
+            fitting.progress.epoch(history[-1])
+            if figures["log_loss"] < best.loss:
+                best = Candidate(loss=figures["log_loss"], epoch=epoch, mixture=mixture)
+    return best, history
+
+
+def _train_to(
+    fitting: Fitting,
+    corpus: Corpus,
+    model: CnnGnnClassifier,
+    collator: Collator,
+    best: Candidate,
+    out: OutOfFold,
+) -> NetworkRecord:
+    """Trains on all rows to the chosen epoch of the same schedule; `best` takes the weights."""
+
+    def keep(epoch: int, train_loss: float) -> bool:
+        best.state = snapshot(model)
+        return epoch < best.epoch
+
+    num_rows = len(corpus.documents)
+    run = fitting.train(
+        model,
+        collator,
+        corpus,
+        keep,
+        total_steps=max(1, round(out.epochs * fitting.steps_per_epoch(num_rows))),
+        budget_shares=None,
+        stop_epoch=best.epoch,
+    )
+    if not best.state:
+        best.mixture = dataclasses.replace(best.mixture, b=0.0)
+    return run
+
+
+def _across(corpus: Corpus, folds: list[np.ndarray]) -> int:
+    """Rows whose text stands in another fold too."""
+    fold_of_row = np.zeros(len(corpus.documents), np.int64)
+    for number, fold in enumerate(folds):
+        fold_of_row[fold] = number
+    _, text = np.unique(corpus.digests, return_inverse=True)
+    pairs = np.unique(np.stack([text, fold_of_row]), axis=1)
+    return int((np.bincount(pairs[0])[text] > 1).sum())

@@ -1,0 +1,306 @@
+"""One training as both ways of choosing share it: rows made ready, branches fitted, built, trained and joined."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt64
+from torch import Tensor
+
+from textlattice.batch.collate import Collator
+from textlattice.config import Config
+from textlattice.data.splits import strata
+from textlattice.errors import DataError, TrainingError
+from textlattice.evaluation.calibrate import Mixture, fit_temperature, fit_thresholds
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.progress import Progress
+from textlattice.runtime.token_table import TokenTable
+from textlattice.task import Label, Task, each_label
+from textlattice.text.digest import text_digests
+from textlattice.text.document import Document
+from textlattice.text.lookup import find_rows
+from textlattice.text.vocabulary import Vocabulary, frequent_keys
+from textlattice.training.corpus import Corpus
+from textlattice.training.network import Budget, NetworkRecord, train_network
+from textlattice.training.objectives import OBJECTIVES, Objective
+from textlattice.training.selection import Candidate, Judge
+from textlattice.training.wide import FittedWide, WideFitter, read_keys
+from textlattice.training.word_vectors import cooccurrence_vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a way of choosing comes to.
+
+    Args:
+        model: Both branches on their common scale.
+        collator: Makes its batches.
+        task: With temperature, thresholds and cut points.
+        record: Slices, choices, history.
+    """
+
+    model: CnnGnnClassifier
+    collator: Collator
+    task: Task
+    record: dict[str, Any]
+
+
+class Fitting:
+    """One call of `fit`: its settings, task, clock and listener.
+
+    Args:
+        config: Settings.
+        task: Kind, labels and shares; what is fitted of it comes last.
+        progress: Told of each stage.
+        token_table: Vectors of words, or None.
+    """
+
+    def __init__(
+        self, config: Config, task: Task, progress: Progress, token_table: TokenTable | None = None
+    ) -> None:
+        self.config, self.task, self.progress, self.token_table = config, task, progress, token_table
+        self.budget = Budget(config.train.max_minutes)
+        self.objective = self._objective()
+
+    def corpus(
+        self, documents: list[Document], labels: Sequence[Label], sample_weight: Sequence[float] | None
+    ) -> tuple[Corpus, np.ndarray]:
+        """The documents that are not empty and whose label is known, and their places."""
+        targets = self.task.targets(labels)
+        usable = np.array([document.num_tokens > 0 for document in documents], bool)
+        rows = np.flatnonzero(usable if targets.ndim == 2 else usable & (targets >= 0))
+        if not len(rows):
+            raise DataError("training needs at least one text with a token, got none; check the text column.")
+        documents, targets = [documents[row] for row in rows], targets[rows]
+        weights = self.objective.weigh(
+            torch.from_numpy(targets),
+            None if sample_weight is None else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
+            balanced=self.config.train.class_weight == "balanced",
+        )
+        tokens, ngrams = read_keys(documents, self.config.text, self.progress)
+        corpus = Corpus(
+            documents=documents,
+            tokens=tokens,
+            ngrams=ngrams,
+            targets=targets,
+            weights=weights,
+            digests=text_digests(documents),
+        )
+        return corpus, rows
+
+    def validation(self, documents: list[Document], labels: Sequence[Label]) -> Corpus:
+        """Rows that choose; a label that no training row has is left out and told, and its row if nothing is left."""
+        known = set(self.task.labels)
+        strange = [sorted(set(each_label(label)) - known) for label in labels]
+        count = sum(map(bool, strange))
+        if count:
+            unknown = sorted({name for names in strange for name in names})
+            if count == len(labels) and self.task.kind != "multi":
+                raise DataError(
+                    f"validation needs labels of the training rows, {', '.join(self.task.labels[:5])}, "
+                    f"got only others, such as {unknown[0]!r}; check the label column."
+                )
+            what = "lose a label" if self.task.kind == "multi" else "left out"
+            self.progress.note(
+                f"validation: {count} of {len(labels)} rows {what}, for no training row has their label "
+                f"({', '.join(map(repr, unknown[:5]))})"
+            )
+        return self.corpus(documents, labels, None)[0]
+
+    def table_record(self, table: TokenTable, keys: UInt64[np.ndarray, " num_tokens"]) -> dict[str, Any]:
+        """What the record says of a token table: its size, and the share of the training tokens that it knows."""
+        share = float((find_rows(keys, table.keys) >= 0).mean())
+        if not share:
+            raise DataError(
+                f"token table: expected words of the training texts, got {len(table.keys)} keys and none of "
+                f"{len(keys)} tokens among them; make it with the text settings of this training."
+            )
+        self.progress.note(
+            f"token table: {len(table.keys):,} vectors of {table.dim} numbers add {table.num_bytes / 1e6:.1f} MB "
+            f"to the model; {100 * share:.1f} % of the training tokens have one"
+        )
+        record = {"num_words": len(table.keys), "channels": table.dim, "bytes": table.num_bytes}
+        return {"token_table": record | {"known_token_share": round(share, 5)}}
+
+    def strata(self, corpus: Corpus) -> list[str]:
+        """By what rows are spread evenly over slices."""
+        return strata(self.task.names(corpus.targets))
+
+    def judge(self, corpus: Corpus) -> Judge:
+        """These rows as those that choose."""
+        return Judge(
+            objective=self.objective,
+            targets=corpus.targets,
+            weights=corpus.weights.numpy().astype(np.float64),
+        )
+
+    def steps_per_epoch(self, num_rows: int) -> int:
+        """Batches of so many rows."""
+        return -(-num_rows // self.config.train.batch_size)
+
+    def total_steps(self, num_rows: int) -> int:
+        """Length of the schedule for so many rows, before any budget."""
+        train = self.config.train
+        return train.steps or train.epochs * self.steps_per_epoch(num_rows)
+
+    def fit_wides(self, corpus: Corpus, grid: tuple[float, ...], share: float = 1.0) -> Iterator[FittedWide]:
+        """The wide branch for each penalty; the grid is cut short where it would take a third of the time budget.
+
+        Args:
+            corpus: Rows to fit.
+            grid: Penalties, the most useful first; the first is always fitted.
+            share: Part of the budget that this call may reckon with.
+        """
+        started = time.monotonic()
+        weights = corpus.weights.numpy().astype(np.float64)
+        fitter = WideFitter(corpus.ngrams, self.objective.regressions(corpus.targets, weights))
+        self.progress.begin("fitting the wide branch", len(grid) * fitter.num_regressions)
+        for place, penalty in enumerate(grid):
+            seconds = time.monotonic() - started
+            if place and seconds * (place + 1) / place > share * self.budget.seconds / 3:
+                self.progress.note(f"time budget: the wide branch tried {place} of {len(grid)} penalties")
+                break
+            yield fitter.fit(penalty, self.progress)
+        self.progress.end()
+
+    def build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
+        """A fresh network over the words of these rows, the wide branch's tables and the token table."""
+        words = frequent_keys(corpus.tokens.keys)
+        vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
+        if self.token_table is not None:
+            vocabulary = dataclasses.replace(vocabulary, injected=self.token_table.keys)
+        collator = Collator(text=self.config.text, graph=self.config.graph, vocabulary=vocabulary)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.train.seed)
+            model = CnnGnnClassifier(
+                self.config,
+                num_outputs=self.task.num_outputs,
+                num_words=len(words),
+                num_ngrams=len(wide.ngrams),
+                num_injected=len(vocabulary.injected),
+            )
+        if self.config.train.word_vectors == "cooccurrence":
+            self.progress.begin("reading which words keep company")
+            rows = vocabulary.word_rows(corpus.tokens.keys) - np.int32(1)
+            vectors = cooccurrence_vectors(
+                rows,
+                corpus.tokens.doc_ptr,
+                len(words),
+                self.config.model.channels,
+                seed=self.config.train.seed,
+            )
+            model.fill_words(torch.from_numpy(vectors))
+            self.progress.end()
+        if self.token_table is not None:
+            model.fill_injected(torch.from_numpy(self.token_table.vectors))
+        return model, collator
+
+    def train(
+        self,
+        model: CnnGnnClassifier,
+        collator: Collator,
+        corpus: Corpus,
+        on_epoch: Callable[[int, float], bool],
+        *,
+        total_steps: int | None = None,
+        stop_epoch: int | None = None,
+        budget_shares: float | None = 1.0,
+        held_out_share: float = 0.0,
+    ) -> NetworkRecord:
+        """Trains the network of a model; see `train_network`."""
+        return train_network(
+            model,
+            collator,
+            corpus.documents,
+            corpus.targets,
+            corpus.weights,
+            self.config.train,
+            objective=self._objective(),
+            total_steps=total_steps or self.total_steps(len(corpus.documents)),
+            stop_epoch=stop_epoch,
+            budget=self.budget,
+            budget_shares=budget_shares,
+            held_out_share=held_out_share,
+            on_epoch=on_epoch,
+            progress=self.progress,
+        )
+
+    def join(self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide) -> None:
+        """Best weights, with the two scales folded in, so that the forward stays a sum."""
+        a, b = best.mixture.a, best.mixture.b
+        if best.state:
+            model.load_state_dict(best.state, strict=False)  # tables that do not learn are not in it
+        bias = a * wide.bias
+        if not (a or b):  # neither branch says anything: the shares do, or the cut points that say them
+            bias = np.zeros_like(bias) if self.task.kind == "ordinal" else self.task.empty_logits
+        with torch.no_grad():
+            model.wide.weight.copy_(torch.from_numpy(a * wide.weight))
+            model.wide.bias.copy_(torch.from_numpy(bias))
+            model.head.output.weight.mul_(b)
+            model.head.output.bias.mul_(b)
+        model.eval()
+        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
+            raise TrainingError("the trained weights are not finite; try a smaller train.learning_rate.")
+
+    def calibrated(
+        self, mixture: Mixture, logits: Float[np.ndarray, "num_rows num_outputs"], corpus: Corpus
+    ) -> Task:
+        """The task with the cut points of the sum, and temperature and thresholds by logits of held-out rows."""
+        task = dataclasses.replace(self.task, cut_points=mixture.cut_points)
+        temperature = fit_temperature(
+            logits,
+            corpus.targets,
+            kind=task.kind,
+            cut_points=task.cut_points,
+            weights=corpus.weights.numpy(),
+        )
+        task = dataclasses.replace(task, temperature=round(temperature, 6))
+        if task.kind != "multi":
+            return task
+        return dataclasses.replace(
+            task, thresholds=fit_thresholds(task.probabilities(logits), corpus.targets)
+        )
+
+    def record(
+        self,
+        slices: dict[str, int],
+        wide: FittedWide,
+        wide_losses: dict[float, float],
+        best: Candidate,
+        history: list[dict[str, Any]],
+        network: NetworkRecord,
+    ) -> dict[str, Any]:
+        """What `training.json` keeps of the choices."""
+        return {
+            "task": self.task.kind,
+            "measure": self.objective.measure,
+            "slices": slices,
+            "wide": {
+                "num_ngrams": len(wide.ngrams),
+                "penalty": wide.penalty,
+                "selection_log_loss": {str(c): round(v, 5) for c, v in wide_losses.items()},
+            },
+            "sum": {"a": best.mixture.a, "b": best.mixture.b, "epoch": best.epoch},
+            "history": history,
+            "network": {
+                "total_steps": network.total_steps,
+                "steps": network.steps,
+                "seconds": round(network.seconds, 1),
+                "stopped": network.stopped,
+                "diverged": network.diverged,
+            },
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+    def _objective(self) -> Objective:
+        """A fresh one, for what it learns belongs to one network."""
+        return OBJECTIVES[self.task.kind](self.task, self.config.train.label_smoothing)
+
+
+def snapshot(model: CnnGnnClassifier) -> dict[str, Tensor]:
+    """The present weights, copied."""
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
