@@ -88,7 +88,7 @@ def run_attention(repeats: int, threads: int, name: str) -> dict[str, Any]:
     edges = torch.from_numpy(edge_index(table))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        ours = GraphAttention(channels, channels, num_heads)
+        ours = GraphAttention(channels, channels, num_heads, degree=gate.shape[1])
         theirs = GATv2Conv(channels, channels // num_heads, heads=num_heads, add_self_loops=False)
         tokens = torch.randn(num_documents * num_tokens, channels)
 

@@ -16,7 +16,7 @@ from textlattice.text.vocabulary import word_keys
 VOID_SCORE = -1e4
 
 
-def attend(query, message, weight, neighbours, gate):
+def attend(query, message, weight, neighbours, gate, slot_bias):
     """Token by token, head by head, over open slots only."""
     num_tokens, degree = neighbours.shape
     num_heads, width = weight.shape
@@ -29,7 +29,7 @@ def attend(query, message, weight, neighbours, gate):
             for slot, j in enumerate(neighbours[i].tolist()):
                 if gate[i, slot] > 0:
                     hidden = F.leaky_relu(query[i, part] + message[j, part], 0.2)
-                    scores[i, slot, head] = (weight[head] * hidden).sum()
+                    scores[i, slot, head] = (weight[head] * hidden).sum() + slot_bias[slot, head]
                     heard.append((gate[i, slot], scores[i, slot, head], message[j, part]))
             highest = max((score for _, score, _ in heard), default=0)
             shares = [openness * (score - highest).exp() for openness, score, _ in heard]
@@ -136,5 +136,7 @@ def graph_block(block, tokens, table, gate):
     normed = block.norm(tokens)
     near = convolve(normed, block.conv.weight, block.conv.bias)
     layer = block.attention
-    far, scores = attend(layer.query(normed), layer.message(normed), layer.weight, table, gate)
+    rows = [min(slot, len(layer.slot_bias) - 1) for slot in range(table.shape[1])]  # kept ones share the last
+    slot_bias = layer.slot_bias[rows]
+    far, scores = attend(layer.query(normed), layer.message(normed), layer.weight, table, gate, slot_bias)
     return tokens + block.mix(F.relu(torch.cat([near, far + layer.bias], 1))), scores

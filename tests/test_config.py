@@ -99,7 +99,7 @@ def test_json_values_become_ours(values, expected):
             "may have 256 neighbours, itself included, got 1000000009",
         ),
         (lambda: GraphConfig(num_random_edges=(4, -1)), r"must not be negative, got \(4, -1\)"),
-        (lambda: GraphConfig(num_kept_edges=13), r"num_kept_edges must lie in 0\.\.12 .*, got 13"),
+        (lambda: GraphConfig(num_kept_edges=11), r"num_kept_edges must lie in 0\.\.10 .*, got 11"),
         (lambda: TextConfig(subword_lengths=(3, 0)), r"distinct and lie in 1\.\.10, got \(3, 0\); try"),
         (lambda: TextConfig(subword_lengths=(11,)), r"distinct and lie in 1\.\.10, got \(11,\)"),
         (lambda: TextConfig(subword_lengths=(3, 3)), r"distinct and lie in 1\.\.10, got \(3, 3\)"),
@@ -135,7 +135,7 @@ def test_values_out_of_range(make, message):
 
 
 def test_degree_counts_lattice_both_ways_random_and_self():
-    assert GraphConfig().degree(0) == 8 + 4 + 1
+    assert GraphConfig().degree(0) == 8 + 2 + 1
     assert preset("tiny").graph.degree(1) == 4 + 2 + 1
 
 

@@ -84,8 +84,8 @@ class GraphConfig:
         seed: Seed of the random neighbours at prediction.
     """
 
-    lattice_offsets: tuple[tuple[int, ...], ...] = ((2, 4, 6, 8), (3, 5, 7, 9))
-    num_random_edges: tuple[int, ...] = (4, 4)
+    lattice_offsets: tuple[tuple[int, ...], ...] = ((1, 2, 3, 4), (2, 4, 6, 8))
+    num_random_edges: tuple[int, ...] = (2, 2)
     random: RandomEdges = "affine"
     num_kept_edges: int = 2
     keep_temperature: float = 0.25
@@ -127,6 +127,10 @@ class GraphConfig:
         """Slots per token in the neighbour table of a block: lattice both ways, random, self."""
         return 2 * len(self.lattice_offsets[block]) + self.num_random_edges[block] + 1
 
+    def random_slots(self, block: int) -> slice:
+        """Where the random neighbours of a token stand in the neighbour table of a block: behind all others."""
+        return slice(self.degree(block) - self.num_random_edges[block], self.degree(block))
+
 
 @dataclass(frozen=True, kw_only=True)
 class CnnGnnConfig:
@@ -149,7 +153,7 @@ class CnnGnnConfig:
     head_channels: int = 64
     injected_channels: int = 0
     graph_attention: bool = True
-    dropout: float = 0.3
+    dropout: float = 0.05
     word_dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -201,7 +205,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
     ema_decay: float = 0.99
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     word_vectors: Literal["cooccurrence", "random"] = "cooccurrence"
     class_weight: Literal["none", "balanced"] = "none"
     patience: int = 3
@@ -273,7 +277,7 @@ PRESETS: dict[str, Config] = {
     "base": Config(),
     "tiny": Config(
         text=TextConfig(num_subwords=512, subword_lengths=(3,)),
-        graph=GraphConfig(lattice_offsets=((2, 4), (3, 5)), num_random_edges=(2, 2), num_kept_edges=1),
+        graph=GraphConfig(lattice_offsets=((1, 2), (2, 4)), num_random_edges=(2, 2), num_kept_edges=1),
         model=CnnGnnConfig(
             char_channels=8, channels=16, num_heads=2, head_channels=16, dropout=0.1, word_dropout=0.1
         ),

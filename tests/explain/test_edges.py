@@ -26,6 +26,7 @@ def parts(**settings):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = CnnGnnClassifier(config, num_outputs=2, num_words=0, num_ngrams=0).eval()
+        torch.nn.init.zeros_(model.blocks.block1.attention.slot_bias)  # so that far edges are kept as near ones are
     return model, collator, lambda text: read_document(text, config.text)
 
 
@@ -59,7 +60,7 @@ def test_kinds_follow_the_slots():
     edges = kept_edges(model, collator, document)
     for edge in edges:
         distance = (edge.neighbour - edge.token) % num_tokens
-        is_near = distance in (2, 4, num_tokens - 2, num_tokens - 4)
+        is_near = distance in (1, 2, num_tokens - 1, num_tokens - 2)
         assert edge.kind == ("self" if distance == 0 else "lattice" if is_near else "random")
     assert {edge.kind for edge in edges} == {"self", "lattice", "random"}
     assert [edge.token for edge in edges] == sorted(edge.token for edge in edges)

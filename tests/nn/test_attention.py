@@ -43,8 +43,8 @@ def inputs(lengths, *, num_kept=2, num_heads=2, channels=4, seed=0):
         return torch.randn(*shape, dtype=torch.float64, generator=draw)
 
     query, message = normal(num_tokens, channels), normal(num_tokens, channels)
-    weight = normal(num_heads, channels // num_heads)
-    return query, message, weight, neighbours, gate, torch.from_numpy(edges.inverse)
+    weight, slot_bias = normal(num_heads, channels // num_heads), normal(neighbours.shape[1], num_heads)
+    return query, message, weight, neighbours, gate, slot_bias, torch.from_numpy(edges.inverse)
 
 
 # The scores and their mixture.
@@ -71,7 +71,7 @@ def gatv2_conv():
 def test_equals_gatv2_of_pytorch_geometric(gatv2_conv, self_slot):
     edges = table([1, 2, 3, 40, 7], self_slot=self_slot)
     assert self_slot or not edges.mask[0].any()  # a row without an open slot yields the bias alone
-    ours = GraphAttention(6, 8, 2)
+    ours = GraphAttention(6, 8, 2, degree=edges.mask.shape[1])
     theirs = gatv2_conv(6, 4, heads=2, add_self_loops=False)
     with torch.no_grad():
         theirs.lin_l.load_state_dict(ours.message.state_dict())
@@ -90,11 +90,11 @@ def test_equals_gatv2_of_pytorch_geometric(gatv2_conv, self_slot):
 
 
 def test_a_token_without_open_slots_mixes_nothing():
-    query, message, weight, neighbours, gate, inverse = inputs([6])
+    query, message, weight, neighbours, gate, slot_bias, inverse = inputs([6])
     gate[2] = 0
     for mixed, scores in (
-        attend(query, message, weight, neighbours, gate),
-        _AttendByInverse.apply(query, message, weight, neighbours, gate, inverse),
+        attend(query, message, weight, neighbours, gate, slot_bias),
+        _AttendByInverse.apply(query, message, weight, neighbours, gate, slot_bias, inverse),
     ):
         assert (mixed[2] == 0).all()
         assert (scores[2] == VOID_SCORE).all()
@@ -121,11 +121,11 @@ def test_a_half_open_slot_weighs_half():
 
 
 def test_a_gate_that_closes_does_so_without_a_jump():
-    query, message, weight, neighbours, gate, _ = inputs([12])
+    query, message, weight, neighbours, gate, slot_bias, _ = inputs([12])
     results = []
     for openness in (1e-7, 0.0):
         gate[:, -1] = openness
-        results.append(attend(query, message, weight, neighbours, gate)[0])
+        results.append(attend(query, message, weight, neighbours, gate, slot_bias)[0])
     torch.testing.assert_close(*results, rtol=0, atol=1e-5)
 
 
@@ -133,10 +133,10 @@ def test_a_gate_that_closes_does_so_without_a_jump():
 
 
 def gradients(function, arguments, grad_mixed, grad_scores, inverse=None):
-    query, message, weight, neighbours, gate = arguments
-    leaves = [value.clone().requires_grad_() for value in (query, message, weight, gate)]
+    query, message, weight, neighbours, gate, slot_bias = arguments
+    leaves = [value.clone().requires_grad_() for value in (query, message, weight, gate, slot_bias)]
     extra = () if inverse is None else (inverse,)
-    results = function(*leaves[:3], neighbours, leaves[3], *extra)
+    results = function(*leaves[:3], neighbours, *leaves[3:], *extra)
     torch.autograd.backward(results, (grad_mixed, grad_scores))
     return [*results, *(leaf.grad for leaf in leaves)]
 
@@ -149,30 +149,45 @@ def test_closed_form_equals_autograd(lengths, num_kept):
     grad_scores = torch.randn(*arguments[3].shape, 2, dtype=torch.float64)
     expected = gradients(attend, arguments, grad_mixed, grad_scores)
     found = gradients(_AttendByInverse.apply, arguments, grad_mixed, grad_scores, inverse)
-    names = ("mixed", "scores", "query", "message", "weight", "gate")
+    names = ("mixed", "scores", "query", "message", "weight", "gate", "slot_bias")
     for name, value, wanted in zip(names, found, expected, strict=True):
         torch.testing.assert_close(value, wanted, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_closed_form_equals_finite_differences():
-    query, message, weight, neighbours, gate, inverse = inputs([2, 7, 1])
+    query, message, weight, neighbours, gate, slot_bias, inverse = inputs([2, 7, 1])
     openness = (0.1 + 0.8 * torch.rand_like(gate[:, -2:])).requires_grad_()  # away from the kinks of the gate
     edges = gate[:, :-2]
 
-    def call(query, message, weight, openness):
+    def call(query, message, weight, slot_bias, openness):
         gate = torch.cat([edges, openness], 1)
-        mixed, scores = _AttendByInverse.apply(query, message, weight, neighbours, gate, inverse)
+        mixed, scores = _AttendByInverse.apply(query, message, weight, neighbours, gate, slot_bias, inverse)
         return mixed, scores[gate > 0]
 
-    leaves = [value.requires_grad_() for value in (query, message, weight)]
+    leaves = [value.requires_grad_() for value in (query, message, weight, slot_bias)]
     assert torch.autograd.gradcheck(call, (*leaves, openness))
 
 
 def test_layer_takes_either_path():
     edges = table([3, 20])
-    layer = GraphAttention(4, 6, 3)
+    layer = GraphAttention(4, 6, 3, degree=edges.mask.shape[1])
+    torch.nn.init.normal_(layer.slot_bias)
     tokens = torch.randn(23, 4)
     neighbours, gate = torch.from_numpy(edges.neighbours), torch.from_numpy(edges.mask).float()
     by_slot = layer(tokens, neighbours, gate)
     by_inverse = layer(tokens, neighbours, gate, torch.from_numpy(edges.inverse))
     torch.testing.assert_close(by_slot, by_inverse)
+
+
+def test_kept_slots_share_a_bias():
+    layer = GraphAttention(4, 6, 3, degree=2, num_kept=2)
+    with torch.no_grad():
+        layer.slot_bias[2] = torch.tensor([1.0, 2.0, 3.0])
+    neighbours = torch.tensor([[0, 1, 0, 1], [1, 0, 0, 1]])
+    tokens, gate = torch.randn(2, 4), torch.ones(2, 4)
+    scores = layer(tokens, neighbours, gate)[1]
+    torch.testing.assert_close(scores[0, 2:] - scores[0, :2], layer.slot_bias[2].expand(2, -1))
+    swapped = layer(tokens, neighbours[:, [0, 1, 3, 2]], gate)[
+        0
+    ]  # which of two kept edges stands first is no matter
+    torch.testing.assert_close(swapped, layer(tokens, neighbours, gate)[0], rtol=0, atol=1e-6)

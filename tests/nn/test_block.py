@@ -10,7 +10,8 @@ GATE = torch.tensor([[1.0, 1.0], [1.0, 0.5], [1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
 
 
 def test_graph_block_equals_the_slow_twin():
-    block = GraphBlock(4, 2, 0.5).eval()
+    block = GraphBlock(4, 2, 0.5, degree=1, num_kept=1).eval()
+    torch.nn.init.normal_(block.attention.slot_bias)
     tokens = torch.randn(5, 4)
     with torch.no_grad():
         found, scores = block(tokens, OWNERS, TABLE, GATE)
@@ -34,7 +35,7 @@ def test_conv_block_hears_its_own_segment():
 @pytest.mark.parametrize("num_tokens", [0, 1])
 def test_none_and_one(num_tokens):
     tokens = torch.randn(num_tokens, 4)
-    found, scores = GraphBlock(4, 2, 0.5)(
+    found, scores = GraphBlock(4, 2, 0.5, degree=2)(
         tokens, OWNERS[:num_tokens], TABLE[:num_tokens] * 0, GATE[:num_tokens]
     )
     assert found.shape == (num_tokens, 4)

@@ -71,12 +71,13 @@ def test_swapping_slots_that_tie_changes_no_feature():
     mask = torch.ones(num_tokens, 8)
     new_table = torch.arange(num_tokens, dtype=torch.int32)[:, None]
     value = torch.randn(num_tokens, channels)  # what block 2 hears differs between tokens of one word
+    table_bias, new_bias = torch.zeros(8, 2), torch.tensor([[0.3, -0.2], [0.5, 0.1], [0.5, 0.1]])
     results = []
     for slots in (list(range(8)), [3, 1, 2, 0, 7, 5, 6, 4], [6, 7, 5, 0, 4, 3, 2, 1]):
         table = neighbours[:, slots]
-        _, scores = attend(query, message, weight, table, mask)
+        _, scores = attend(query, message, weight, table, mask, table_bias)
         kept, openness = keep_edges(table, scores, 2, 0.25)
         table, gate = rewire(new_table, new_table >= 0, kept, openness)
-        results.append(attend(query, value, weight, table, gate)[0])
+        results.append(attend(query, value, weight, table, gate, new_bias)[0])
     torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-6)
     torch.testing.assert_close(results[2], results[0], rtol=0, atol=1e-6)

@@ -8,7 +8,6 @@ def test_literal():
     readout = Readout(2)
     with torch.no_grad():
         readout.score.weight.copy_(torch.tensor([[1.0, 0.0]]))
-        readout.score.bias.fill_(3)
         tokens = torch.tensor([[0.0, 4.0], [0.0, -2.0], [5.0, 5.0]])
         found = readout(tokens, torch.tensor([0, 0, 2]), torch.tensor([0, 2, 2, 3]))
     expected = [

@@ -6,6 +6,7 @@
 - The wide branch is a linear model over n-grams, fitted apart and added at the end.
 """
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -21,6 +22,10 @@ from textlattice.nn.readout import Readout
 from textlattice.nn.spelling import SpellingEncoder
 
 
+_RANDOM_SLOT_BIAS = -3.0
+"""Where the bias of random slots begins: a far token weighs 1/20 of a near one until training says otherwise."""
+
+
 class GraphBlocks(nn.Module):
     """Two blocks; the second hears the strongest neighbours of the first as well."""
 
@@ -28,8 +33,12 @@ class GraphBlocks(nn.Module):
         super().__init__()
         model, graph = config.model, config.graph
         self.num_kept, self.temperature = graph.num_kept_edges, graph.keep_temperature
-        self.block1 = GraphBlock(model.channels, model.num_heads, model.dropout)
-        self.block2 = GraphBlock(model.channels, model.num_heads, model.dropout)
+        widths = (model.channels, model.num_heads, model.dropout)
+        self.block1 = GraphBlock(*widths, degree=graph.degree(0))
+        self.block2 = GraphBlock(*widths, degree=graph.degree(1), num_kept=self.num_kept)
+        with torch.no_grad():
+            for place, block in enumerate((self.block1, self.block2)):
+                block.attention.slot_bias[graph.random_slots(place)] = _RANDOM_SLOT_BIAS
 
     def forward(
         self,

@@ -49,10 +49,12 @@ def attend(
     weight: Float[Tensor, "num_heads head_channels"],
     neighbours: Int[Tensor, "num_tokens degree"],
     gate: Float[Tensor, "num_tokens degree"],
+    slot_bias: Float[Tensor, "degree num_heads"],
 ) -> tuple[Float[Tensor, "num_tokens channels"], Float[Tensor, "num_tokens degree num_heads"]]:
     """Messages of each token's neighbours, mixed by attention, and the scores before the softmax.
 
-    e_ij = a . LeakyReLU_0.2(query_i + message_j); out_i = sum_j alpha_ij message_j, head by head.
+    e_ij = a . LeakyReLU_0.2(query_i + message_j) + bias of the slot that holds j; out_i = sum_j alpha_ij message_j,
+    head by head.
 
     Args:
         query: W_t h, what a token asks.
@@ -60,22 +62,24 @@ def attend(
         weight: a.
         neighbours: Row i holds the tokens that i listens to.
         gate: 0 for a void slot, 1 for an edge, between for a kept edge.
+        slot_bias: What a slot adds to its scores: how gladly its distance and direction are heard.
 
     Returns:
         The mixed messages (zeros where no slot is open), and the scores, -1e4 in void slots.
 
-    Source: GATv2 (arXiv 2105.14491), equations 4 and 7; CNN-GNN (arXiv 2507.07414), equations 11 to 13.
+    Source: GATv2 (arXiv 2105.14491), equations 4 and 7; CNN-GNN (arXiv 2507.07414), equations 11 to 13; the bias is
+    that of relative positions (Raffel et al. 2020, section 2.1), a slot in place of a distance.
     """
     if torch.compiler.is_compiling():  # an exported graph has no loop whose length depends on the batch
-        return _attend_rows(query, message, weight, neighbours, gate)
+        return _attend_rows(query, message, weight, neighbours, gate, slot_bias)
     blocks = [slice(start, start + _ROWS) for start in range(0, max(1, len(query)), _ROWS)]
-    parts = [_attend_rows(query[b], message, weight, neighbours[b], gate[b]) for b in blocks]
+    parts = [_attend_rows(query[b], message, weight, neighbours[b], gate[b], slot_bias) for b in blocks]
     mixed, scores = zip(*parts, strict=True)
     return torch.cat(mixed), torch.cat(scores)
 
 
 def _attend_rows(
-    query: Tensor, message: Tensor, weight: Tensor, neighbours: Tensor, gate: Tensor
+    query: Tensor, message: Tensor, weight: Tensor, neighbours: Tensor, gate: Tensor, slot_bias: Tensor
 ) -> tuple[Tensor, Tensor]:
     """`attend` for some rows of the table; `message` holds all tokens."""
     slots = []
@@ -83,7 +87,7 @@ def _attend_rows(
         heard = message.index_select(0, neighbours[:, slot])
         hidden = F.leaky_relu(query + heard, _NEGATIVE_SLOPE).unflatten(1, weight.shape)
         slots.append((hidden * weight).sum(2))
-    scores = torch.stack(slots, 1)  # [rows, degree, num_heads]
+    scores = torch.stack(slots, 1) + slot_bias  # [rows, degree, num_heads]
     alpha = attention_weights(scores, gate)
     mixed = torch.zeros_like(query).unflatten(1, weight.shape)
     for slot in range(neighbours.shape[1]):
@@ -106,6 +110,7 @@ class _AttendByInverse(torch.autograd.Function):
         weight: Tensor,
         neighbours: Tensor,
         gate: Tensor,
+        slot_bias: Tensor,
         inverse: Tensor,
     ) -> tuple[Tensor, Tensor]:
         by_head = (-1, neighbours.shape[1], *weight.shape)
@@ -116,6 +121,7 @@ class _AttendByInverse(torch.autograd.Function):
             heard = _gather(message, neighbours[rows])
             hidden = F.leaky_relu_(heard + query[rows, None], _NEGATIVE_SLOPE)
             torch.sum(hidden.view(by_head).mul_(weight), 3, out=scores[rows])
+            scores[rows] += slot_bias
             alpha = attention_weights(scores[rows], gate[rows])
             heard.view(by_head).mul_(alpha[..., None])
             torch.sum(heard, 1, out=mixed[rows])
@@ -168,7 +174,7 @@ class _AttendByInverse(torch.autograd.Function):
         if kept_gradients:
             kept = neighbours[:, num_mapped:].reshape(-1)
             grad_message.index_add_(0, kept, torch.cat(kept_gradients).view(-1, channels))
-        return grad_query, grad_message, grad_weight, None, grad_gate, None
+        return grad_query, grad_message, grad_weight, None, grad_gate, raw.sum(0), None
 
 
 def _score_projection(weight: Tensor) -> Tensor:
@@ -189,20 +195,30 @@ def _gather(rows: Tensor, index: Tensor) -> Tensor:
 class GraphAttention(nn.Module):
     """GATv2 over a neighbour table: each token mixes what its neighbours say.
 
+    Each slot of the table has a bias a head, so that a token two to the left need not weigh as one four to the right.
+    Kept slots, whose order means nothing, share one.
+
     Args:
         in_channels: Width of a token.
         out_channels: Width of the result, all heads together.
         num_heads: Must divide `out_channels`.
+        degree: Slots of the table, kept ones apart.
+        num_kept: Kept slots behind them.
 
-    Source: CNN-GNN (arXiv 2507.07414), equations 11 to 13; PyG's GATv2Conv gives the same numbers.
+    Source: CNN-GNN (arXiv 2507.07414), equations 11 to 13; with all biases 0, as at the start, PyG's GATv2Conv gives
+    the same numbers.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, num_heads: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, num_heads: int, *, degree: int, num_kept: int = 0
+    ) -> None:
         super().__init__()
+        self.degree, self.num_kept = degree, num_kept
         self.query = nn.Linear(in_channels, out_channels)
         self.message = nn.Linear(in_channels, out_channels)
         self.weight = nn.Parameter(torch.empty(num_heads, out_channels // num_heads))
         self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.slot_bias = nn.Parameter(torch.zeros(degree + min(num_kept, 1), num_heads))
         nn.init.xavier_uniform_(self.query.weight)
         nn.init.xavier_uniform_(self.message.weight)
         nn.init.xavier_uniform_(self.weight)
@@ -223,8 +239,13 @@ class GraphAttention(nn.Module):
             inverse: For each of the first slots, the token that listens to row j through it; training only.
         """
         query, message = self.query(tokens), self.message(tokens)
+        slot_bias = torch.cat(
+            [self.slot_bias[: self.degree], self.slot_bias[self.degree :].expand(self.num_kept, -1)]
+        )
         if inverse is None:
-            mixed, scores = attend(query, message, self.weight, neighbours, gate)
+            mixed, scores = attend(query, message, self.weight, neighbours, gate, slot_bias)
         else:
-            mixed, scores = _AttendByInverse.apply(query, message, self.weight, neighbours, gate, inverse)
+            mixed, scores = _AttendByInverse.apply(
+                query, message, self.weight, neighbours, gate, slot_bias, inverse
+            )
         return mixed + self.bias, scores

@@ -27,16 +27,20 @@ class GraphBlock(nn.Module):
     Args:
         channels: Width of a token.
         num_heads: Attention heads.
+        degree: Slots of the neighbour table, kept ones apart.
+        num_kept: Kept slots behind them.
         dropout: Probability that a channel of the update is dropped in training.
 
     Source: CNN-GNN (arXiv 2507.07414), row "CNN-GNN"; pre-norm, residual and mixing are ours.
     """
 
-    def __init__(self, channels: int, num_heads: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, dropout: float, *, degree: int, num_kept: int = 0
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.conv = RaggedConv(channels, channels, 3)
-        self.attention = GraphAttention(channels, channels, num_heads)
+        self.attention = GraphAttention(channels, channels, num_heads, degree=degree, num_kept=num_kept)
         self.mix = _small_linear(2 * channels, channels)
         self.dropout = Dropout(dropout)
 

@@ -18,7 +18,7 @@ class Readout(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.score = nn.Linear(channels, 1)
+        self.score = nn.Linear(channels, 1, bias=False)
 
     def forward(
         self,

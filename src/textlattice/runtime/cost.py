@@ -39,17 +39,18 @@ def model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) 
     norm = 2 * h
     if model.graph_attention:
         attention = 2 * (h * h + h) + 2 * h
-        block = norm + near + attention + 2 * h * h + h
+        biases = model.num_heads * (graph.degree(0) + graph.degree(1) + min(graph.num_kept_edges, 1))
+        blocks = 2 * (norm + near + attention + 2 * h * h + h) + biases
         degrees = [graph.degree(0), graph.degree(1) + graph.num_kept_edges]
         # a slot: sum, score and mixture, 2 + 2 + 2 operations a channel
         block_flops = sum(2 * (3 * h * h + 2 * h * h + 2 * h * h) + 6 * h * degree for degree in degrees)
     else:
         width = h + round((3 * h * h + 4 * h) / (4 * h + 1))
-        block = norm + 3 * h * width + width + width * h + h
+        blocks = 2 * (norm + 3 * h * width + width + width * h + h)
         block_flops = 2 * 2 * (3 * h * width + width * h)
-    readout = h + 1
+    readout = h
     head = 3 * h * model.head_channels + model.head_channels + model.head_channels * num_outputs + num_outputs
-    dense = char_conv + form_output + projection + token_conv + 2 * block + readout + head
+    dense = char_conv + form_output + projection + token_conv + blocks + readout + head
     return {
         "parameters": dense + tables,
         "dense_parameters": dense,
