@@ -11,7 +11,10 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 sys.path.insert(0, str(ROOT / "tests"))  # the tables that the tests hold the code to
 
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
 from fault_table import FAULTS, FORMATS, by_format  # noqa: E402
+from records import RESULTS, entries  # noqa: E402
 
 COLUMNS = [form for form in FORMATS if form != "tsv"]  # tsv is as csv
 
@@ -48,7 +51,35 @@ def _outcome(expected: Sequence[str] | str) -> str:
     return "read" if expected else "no rows"
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"faults": faults}
+REMARKS = {
+    "worst_time_ratio": "a doubling takes at most {:.2f} times as long",
+    "worst_memory_ratio": "and {:.2f} times the memory",
+    "largest_change": "largest change {:.1e}",
+}
+"""What a part may say beside its counts, where it is not 0."""
+
+
+def figures(folder: Path = RESULTS) -> str:
+    """How often each promise was tried and failed, and what that says of the rate."""
+    found = [entry for entry in entries("reliability", folder) if entry["key"]["number"] is None]
+    if not found:
+        return "The measurements are being made."
+    lines = ["| figure | what | tried | failed | rate at 95 % | remark |", "|---|---|---:|---:|---|---|"]
+    counted = []
+    for entry in sorted(found, key=lambda entry: int(entry["key"]["figure"][1:])):
+        name = entry["key"]["figure"]
+        counted.append(f"- {name}: {entry['counts']}")
+        for part in entry["parts"]:
+            rate = "–" if part["bound"] is None else f"below {part['bound']:.2g}"
+            said = ", ".join(text.format(part[key]) for key, text in REMARKS.items() if part.get(key))
+            lines.append(
+                f"| {name} | {part['part']} | {part['tried']:,} | {part['failed']:,} | {rate} | {said or '–'} |"
+            )
+    machines = {f"{entry['machine']['cpu']}, {entry['machine']['cores']} cores" for entry in found}
+    return "\n".join([*lines, "", *counted, "", f"Measured on {'; '.join(sorted(machines))}."])
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"faults": faults, "figures": figures}
 """What writes each part."""
 
 
