@@ -26,7 +26,8 @@ def parts(**settings):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = CnnGnnClassifier(config, num_outputs=2, num_words=0, num_ngrams=0).eval()
-        torch.nn.init.zeros_(model.blocks.block1.attention.slot_bias)  # so that far edges are kept as near ones are
+        if config.model.graph_attention:  # far edges are kept as gladly as near ones
+            torch.nn.init.zeros_(model.blocks.block1.attention.slot_bias)
     return model, collator, lambda text: read_document(text, config.text)
 
 

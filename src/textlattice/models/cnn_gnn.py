@@ -21,7 +21,6 @@ from textlattice.nn.inject import InjectedWordInput, WordInput
 from textlattice.nn.readout import Readout
 from textlattice.nn.spelling import SpellingEncoder
 
-
 _RANDOM_SLOT_BIAS = -3.0
 """Where the bias of random slots begins: a far token weighs 1/20 of a near one until training says otherwise."""
 
