@@ -138,7 +138,7 @@ def test_intervals_equal_drawing_rows(monkeypatch):
     expected = np.quantile(drawn, [0.025, 0.975], axis=0)
     assert intervals["accuracy"] == pytest.approx(expected[:, 0], abs=0.015)
     assert intervals["macro_f1"] == pytest.approx(expected[:, 1], abs=0.015)
-    monkeypatch.setattr("textlattice.evaluation.metrics._CHUNK_NUMBERS", 700)
+    monkeypatch.setattr("textlattice.evaluation.bootstrap._CHUNK_NUMBERS", 700)
     chunked = evaluate(probabilities, targets, labels, num_bootstrap=4000)["intervals"]
     assert chunked["macro_f1"] == pytest.approx(intervals["macro_f1"], abs=1e-9)
 

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from textlattice.errors import DataError
 from textlattice.evaluation import significance
-from textlattice.evaluation.significance import mcnemar, paired_bootstrap
+from textlattice.evaluation.significance import mcnemar, paired_bootstrap, paired_bootstrap_of
 
 
 def pair(only_a, only_b, both, neither=0):
@@ -51,3 +51,19 @@ def test_no_rows_are_refused(test):
     empty = np.zeros(0, dtype=bool)
     with pytest.raises(DataError, match="expected the same rows for both, at least one, got 0 and 0"):
         test(empty, empty)
+
+
+def test_paired_bootstrap_of_a_score_equals_that_of_accuracies():
+    a, b = pair(30, 12, 150, 8)
+
+    def accuracy(correct):
+        return lambda drawn: drawn @ correct / drawn.sum(axis=1)
+
+    found, expected = paired_bootstrap_of(accuracy(a), accuracy(b), 200), paired_bootstrap(a, b)
+    assert found.difference == pytest.approx(expected.difference)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.8)
+
+
+def test_paired_bootstrap_of_a_score_needs_rows():
+    with pytest.raises(DataError, match="expected at least one row, got none"):
+        paired_bootstrap_of(lambda drawn: drawn[:, 0], lambda drawn: drawn[:, 0], 0)

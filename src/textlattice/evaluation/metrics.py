@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from textlattice.errors import DataError
+from textlattice.evaluation.bootstrap import intervals
 
 NUM_BINS = 15
-_CHUNK_NUMBERS = 4_000_000
 
 
 def evaluate(
@@ -21,23 +21,25 @@ def evaluate(
     targets: Int[np.ndarray, " num_rows"],
     labels: Sequence[str],
     *,
+    predictions: Int[np.ndarray, " num_rows"] | None = None,
     num_bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Every metric of a single-label test.
 
     Args:
-        probabilities: One row per document, summing to 1. The label is the largest, the first of equals.
+        probabilities: One row per document, summing to 1.
         targets: Class of each row; -1 is a label that the model does not know. Such a row is an error in
             accuracy, precision and calibration, a negative in every AUC, and left out of recall and log loss.
         labels: Names of the classes.
+        predictions: Class that each row is answered with; None takes the most probable, the first of equals.
         num_bootstrap: Resamples of rows for the intervals.
         seed: Of the resampling.
 
     Returns:
         `num_rows`, `num_unknown_labels`, `accuracy`, `macro_*` and `weighted_*` of `precision`, `recall`
         and `f1` (weights are the supports), `macro_auc` (one class against the rest, mean over the classes
-        that have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the top probability),
+        that have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the answer's probability),
         `intervals` (95%, percentile bootstrap, of `accuracy` and `macro_f1`), `per_class` (name to
         `precision`, `recall`, `f1`, `support`), `labels`, and `confusion_matrix` (rows are targets, columns
         predictions, in the order of `labels`; rows with unknown labels are not in it). Fractions lie in [0,
@@ -47,18 +49,19 @@ def evaluate(
         DataError: Numbers of labels or rows do not fit, a probability is not finite, or a target is no class.
     """
     num_rows, num_classes = probabilities.shape
-    _check(probabilities, targets, labels)
+    check(probabilities, targets, labels)
     probabilities = probabilities.astype(np.float64)
-    predictions = probabilities.argmax(axis=1).astype(np.int64) if num_rows else np.zeros(0, dtype=np.int64)
+    if predictions is None:
+        predictions = probabilities.argmax(axis=1) if num_rows else np.zeros(0, np.int64)
     known = targets >= 0
     correct = predictions == targets
 
     counts = _confusion(
         targets, predictions, num_classes
     )  # [num_classes + 1, num_classes], last row: unknown
-    precision, recall, f1, present = _precision_recall_f1(*_margins(counts))
+    precision, recall, f1, present = precision_recall_f1(*_margins(counts))
     support = counts[:-1].sum(axis=1)
-    top = probabilities.max(axis=1) if num_rows else np.zeros(0)
+    confidence = probabilities[np.arange(num_rows), predictions]
 
     result: dict[str, Any] = {
         "num_rows": num_rows,
@@ -70,7 +73,7 @@ def evaluate(
         result[f"weighted_{name}"] = float(values @ support / support.sum()) if support.any() else None
     result["macro_auc"] = macro_auc(probabilities, targets)
     result["log_loss"] = _log_loss(probabilities[known], targets[known])
-    result["ece"] = expected_calibration_error(top, correct)
+    result["ece"] = expected_calibration_error(confidence, correct)
     result["intervals"] = _bootstrap(counts, num_bootstrap, seed)
     result["per_class"] = {
         label: {
@@ -120,7 +123,16 @@ def macro_auc(
     return float(np.mean(areas)) if areas else None
 
 
-def _check(probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str]) -> None:
+def check(
+    probabilities: Float[np.ndarray, "num_rows num_classes"],
+    targets: Shaped[np.ndarray, " num_targets *labels"],
+    labels: Sequence[str],
+) -> None:
+    """Does nothing where probabilities, targets and labels fit one another.
+
+    Raises:
+        DataError: Numbers of labels or rows do not fit, a probability is not finite, or a target is no class.
+    """
     num_rows, num_classes = probabilities.shape
     if len(labels) != num_classes or len(targets) != num_rows:
         raise DataError(
@@ -129,7 +141,7 @@ def _check(probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str]
         )
     if not np.isfinite(probabilities).all():
         raise DataError("evaluate: expected finite probabilities, got NaN or infinity; the model is damaged.")
-    if num_rows and not -1 <= targets.min() <= targets.max() < num_classes:
+    if targets.ndim == 1 and num_rows and not -1 <= targets.min() <= targets.max() < num_classes:
         raise DataError(
             f"evaluate: expected targets in -1..{num_classes - 1}, got {targets.min()}..{targets.max()}; "
             "give -1 to labels that the model does not know."
@@ -146,9 +158,16 @@ def _margins(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.diagonal(counts).astype(np.float64), counts.sum(axis=0), counts[:-1].sum(axis=1)
 
 
-def _precision_recall_f1(
-    hits: np.ndarray, predicted: np.ndarray, support: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def precision_recall_f1(
+    hits: Float[np.ndarray, "*samples num_classes"],
+    predicted: Shaped[np.ndarray, "*samples num_classes"],
+    support: Shaped[np.ndarray, "*samples num_classes"],
+) -> tuple[
+    Float[np.ndarray, "*samples num_classes"],
+    Float[np.ndarray, "*samples num_classes"],
+    Float[np.ndarray, "*samples num_classes"],
+    Bool[np.ndarray, "*samples num_classes"],
+]:
     """Per class, over any leading axes; 0/0 is 0. The last array says which classes occur at all."""
     precision = hits / np.maximum(predicted, 1)
     recall = hits / np.maximum(support, 1)
@@ -164,26 +183,17 @@ def _log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float | None:
 
 
 def _bootstrap(counts: np.ndarray, num_bootstrap: int, seed: int) -> dict[str, list[float] | None]:
-    num_rows = int(counts.sum())
-    if num_rows == 0 or num_bootstrap < 1:
-        return {"accuracy": None, "macro_f1": None}
-    # Rows of one cell are alike, so drawing rows with replacement is one multinomial draw over the cells.
     target, prediction = np.nonzero(counts)
     num_classes = counts.shape[1]
     of_target = (target[:, None] == np.arange(num_classes)).astype(np.float64)  # [num_cells, num_classes]
     of_prediction = (prediction[:, None] == np.arange(num_classes)).astype(np.float64)
-    generator = np.random.default_rng(seed)
-    shares = counts[target, prediction] / num_rows
-    accuracy, macro_f1 = [], []
-    chunk = max(1, _CHUNK_NUMBERS // max(len(target), num_classes))
-    for start in range(0, num_bootstrap, chunk):
-        drawn = generator.multinomial(num_rows, shares, size=min(chunk, num_bootstrap - start)).astype(float)
+
+    def scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
         hits = drawn @ (of_target * of_prediction)  # [chunk, num_classes]
-        _, _, f1, present = _precision_recall_f1(hits, drawn @ of_prediction, drawn @ of_target)
-        accuracy.append(hits.sum(axis=1) / num_rows)
-        macro_f1.append((f1 * present).sum(axis=1) / present.sum(axis=1))
-    return {"accuracy": _interval(accuracy), "macro_f1": _interval(macro_f1)}
+        _, _, f1, present = precision_recall_f1(hits, drawn @ of_prediction, drawn @ of_target)
+        return {
+            "accuracy": hits.sum(axis=1) / drawn.sum(axis=1),
+            "macro_f1": (f1 * present).sum(axis=1) / present.sum(axis=1),
+        }
 
-
-def _interval(samples: list[np.ndarray]) -> list[float]:
-    return [float(bound) for bound in np.quantile(np.concatenate(samples), [0.025, 0.975])]
+    return intervals(counts[target, prediction], scores, num_samples=num_bootstrap, seed=seed)

@@ -1,12 +1,14 @@
 """Is one classifier better than another on the same rows?"""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from textlattice.errors import DataError
+from textlattice.evaluation.bootstrap import intervals
 
 # Up to here the binomial tail is summed exactly; beyond, the normal approximation is off by less than 1e-3.
 _EXACT_ROWS = 1000
@@ -14,7 +16,7 @@ _EXACT_ROWS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A difference of accuracies (a minus b) with its 95% interval, in points: 1 is one per cent.
+    """A difference of scores (a minus b) with its 95% interval, in points: 1 is one per cent.
 
     Args:
         difference: On the rows as they are.
@@ -52,6 +54,42 @@ def paired_bootstrap(
     drawn = np.random.default_rng(seed).multinomial(num_rows, shares, size=num_samples)
     low, high = np.quantile(100 * (drawn[:, 0] - drawn[:, 1]) / num_rows, [0.025, 0.975])
     return Interval(difference=100 * (only_a - only_b) / num_rows, low=float(low), high=float(high))
+
+
+def paired_bootstrap_of(
+    score_a: Callable[[Float[np.ndarray, "num_samples num_rows"]], Float[np.ndarray, " num_samples"]],
+    score_b: Callable[[Float[np.ndarray, "num_samples num_rows"]], Float[np.ndarray, " num_samples"]],
+    num_rows: int,
+    *,
+    num_samples: int = 2_000,
+    seed: int = 0,
+) -> Interval:
+    """The same for any score of whole tables, such as macro F1: its difference, hundredfold.
+
+    Args:
+        score_a: The score of the first classifier, given how often each row counts.
+        score_b: Of the second one, on the same rows.
+        num_rows: Rows of the test.
+        num_samples: Resamples; those where a score is not defined (NaN) are left out.
+        seed: Of the resampling.
+
+    Raises:
+        DataError: No rows.
+    """
+    if num_rows == 0:
+        raise DataError(
+            "a paired test: expected at least one row, got none; predict with both on one test set."
+        )
+    once = np.ones(num_rows, np.int64)
+    as_they_are = 100 * (score_a(np.ones((1, num_rows))) - score_b(np.ones((1, num_rows))))[0]
+    found = intervals(
+        once,
+        lambda drawn: {"difference": 100 * (score_a(drawn) - score_b(drawn))},
+        num_samples=num_samples,
+        seed=seed,
+    )["difference"]
+    low, high = found or (np.nan, np.nan)
+    return Interval(difference=float(as_they_are), low=float(low), high=float(high))
 
 
 def mcnemar(correct_a: Bool[np.ndarray, " num_rows"], correct_b: Bool[np.ndarray, " num_rows"]) -> float:
