@@ -359,7 +359,7 @@ def _fresh(predictor: Predictor, engine: Any = None) -> Predictor:
 def _pairs(predictor: Predictor, engine: str, number: int) -> Part:
     """Each of so many texts alone, and in a batch of 2 to 40 random ones."""
     choose, start = np.random.default_rng(13), time.perf_counter()
-    pool = [text for text in [*naughty.texts(), *naughty.draw(2_000, seed=13)] if len(text) < 2_000]
+    pool = [text for text in [*naughty.draw(2_000, seed=13), *naughty.texts()] if len(text) < 2_000][:number]
     alone = np.concatenate([_fresh(predictor).probabilities([text]) for text in pool])
     best = np.sort(alone, axis=1)
     is_clear = best[:, -1] - best[:, -2] >= 2e-5
@@ -399,7 +399,7 @@ class _Poisoned:
 def _poisoned(predictor: Predictor, engine: str, number: int) -> Part:
     """So many batches with one to three texts whose vectors are NaN; the others must not hear of it."""
     choose, start = np.random.default_rng(17), time.perf_counter()
-    pool = [text for text in naughty.draw(500, seed=17) if len(text) < 2_000]
+    pool = naughty.draw(5 * number, seed=17)
     alone = np.concatenate([_fresh(predictor).probabilities([text]) for text in pool])
     failed = 0
     for _ in range(number):

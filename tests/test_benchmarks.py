@@ -19,10 +19,14 @@ from textlattice.training.save import predictor_of
 from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
-accuracy, datasets, plot, records, run, speed = (
-    import_module(name) for name in ("accuracy", "datasets", "plot", "records", "run", "speed")
+tests_of_that_name = sys.modules.pop("reliability", None)
+accuracy, datasets, plot, records, reliability, run, speed = (
+    import_module(name) for name in ("accuracy", "datasets", "plot", "records", "reliability", "run", "speed")
 )
 sys.path.pop(0)
+del sys.modules["reliability"]
+if tests_of_that_name is not None:
+    sys.modules["reliability"] = tests_of_that_name
 
 WORDS = {"good": ["fine", "great", "lovely"], "bad": ["awful", "poor", "dull"]}
 KEY = {
@@ -196,6 +200,65 @@ def test_attention_figures():
 def test_r2_of_a_line(y, expected):
     assert speed._r2([1, 2, 3], y) == pytest.approx(expected)
     assert speed._r2([1, 2], [1, 2]) is None
+
+
+@pytest.mark.parametrize(
+    ("tried", "failed", "expected"), [(300, 0, 0.01), (1, 0, 1.0), (0, 0, None), (9, 1, None)]
+)
+def test_bound_of_a_rate(tried, failed, expected):
+    assert reliability.bound(tried, failed) == expected
+
+
+def test_reliability_from_the_command_line(tmp_path, capsys):
+    words = ["reliability", "--figure", "R1", "--number", "12", "--results", str(tmp_path)]
+    run.main(words)
+    (entry,) = records.entries("reliability", tmp_path)
+    assert entry["key"] == {"figure": "R1", "number": 12}
+    assert entry["counts"].startswith("generated texts through four doors; a failure is ")
+    doors = ["Python", "estimator", "textlattice train", "textlattice predict"]
+    assert [(part["part"], part["tried"], part["failed"]) for part in entry["parts"]] == [
+        (door, 12, 0) for door in doors
+    ]
+    assert "textlattice train: tried 12, failed 0, below 0.25 at 95 %" in capsys.readouterr().out
+    run.main(words)
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_door_that_fails_is_counted_and_told(tmp_path, monkeypatch):
+    def broken(arguments):
+        return 1
+
+    monkeypatch.setattr(reliability, "command_line", broken)
+    words = ["reliability", "--figure", "R1", "--number", "12", "--results", str(tmp_path)]
+    with pytest.raises(SystemExit, match="1"):
+        run.main(words)
+    parts = {part["part"]: part for part in records.entries("reliability", tmp_path)[0]["parts"]}
+    assert [part["failed"] for part in parts.values()] == [0, 0, 12, 12]
+    assert parts["textlattice train"]["bound"] is None
+    assert "textlattice train ended with 1" in parts["textlattice train"]["said"]
+
+
+def test_rows_that_are_wrong():
+    good = np.array([[0.5, 0.5], [0.25, 0.75]])
+    assert reliability._wrong_rows(good, good) == 0
+    assert reliability._wrong_rows(good[:1], good) == 1
+    assert reliability._wrong_rows(np.array([[0.5, 0.5], [np.nan, 0.75]]), good) == 1
+    assert reliability._wrong_rows(good[::-1], good) == 2
+    assert reliability._wrong_rows(np.array([[0.5, 0.4]]), None, num_rows=1) == 1
+
+
+def test_neighbours_are_tried():
+    predictor = reliability.load(reliability.GOLDEN)
+    for part in (reliability._pairs(predictor, "x", 30), reliability._poisoned(predictor, "x", 3)):
+        assert (part["tried"] > 0, part["failed"]) == (True, 0)
+
+
+@pytest.mark.parametrize("work", ["read_document", "predict"])
+def test_cost_by_length(work):
+    points = reliability.measure(kind="naughty", work=work, lengths=[100, 2_000], repeats=1)
+    assert [point["length"] for point in points] == [100, 2_000]
+    assert all(point["seconds"] > 0 for point in points)
+    assert len(reliability.made_text("words", 1_234)) == 1_234
 
 
 # Tables.

@@ -104,7 +104,7 @@ def config_with(folder, change):
         (lambda v: v["task"].update(temperature=0), "temperature must be positive"),
         (lambda v: v["task"].update(temperature="hot"), r"task\.temperature must be float, got 'hot'"),
         (lambda v: v["task"].update(labels=["a", 1]), r"task\.labels must be str, got 1"),
-        (lambda v: v["task"].pop("labels"), "task must have exactly the keys"),
+        (lambda v: v["task"].pop("labels"), "task must have the keys"),
     ],
 )
 def test_settings_that_cannot_be_used(folder, change, message):
@@ -142,3 +142,20 @@ def test_a_changed_file_is_refused(folder):
 def test_no_folder(tmp_path):
     with pytest.raises(ArtefactError):
         read_model_folder(tmp_path / "nothing")
+
+
+def test_labels_that_need_too_many_bytes_are_refused_before_they_are_written(tmp_path):
+    with pytest.raises(
+        ArtefactError, match=r"of at most 4194304 bytes, got \d+; use fewer labels or shorter"
+    ):
+        write_model_folder(
+            tmp_path / "model",
+            engine="torch",
+            config=preset("tiny"),
+            task=Task(labels=("a" * 5_000_000, "b"), priors=(0.5, 0.5)),
+            vocabulary=VOCABULARY,
+            engine_files={},
+            records={},
+            card="",
+        )
+    assert not (tmp_path / "model").exists()

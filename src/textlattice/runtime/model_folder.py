@@ -127,8 +127,7 @@ def read_model_folder(path: Path) -> ModelFolder:
             or (keys_array[1:] <= keys_array[:-1]).any()
         ):
             raise ArtefactError(
-                f"{where}: expected ascending 64-bit keys under {name!r}; "
-                "save the model again."
+                f"{where}: expected ascending 64-bit keys under {name!r}; save the model again."
             )
     num_injected, injected_channels = len(arrays["injected"]), config.model.injected_channels
     if (num_injected > 0) != (injected_channels > 0):
