@@ -28,9 +28,6 @@ from reliability.file_layer import FileLayer
 
 TESTS = Path(__file__).parents[1]
 
-SETTINGS = ("--preset", "tiny", "--threads", "1", "--set", "train.batch_size=64", "--steps", "7")
-"""Some steps of two to three epochs on 150 rows."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
@@ -122,14 +119,16 @@ class Server:
 
 
 def write_rows(path: Path, num_rows: int = 150, seed: int = 0) -> Path:
-    """A table of made-up rows of two labels."""
+    """A table of made-up rows of two labels, which words tell well but not always."""
     draw = random.Random(seed)
-    words = [*"abcdefghijklmnop"]
     lines = ["text,label"]
     for row in range(num_rows):
         label = ("good", "bad")[row % 2]
-        marks = {"good": ("fine", "joyful", "again"), "bad": ("dull", "joyless", "never")}[label]
-        lines.append(f"{' '.join(draw.choices(words, k=draw.randint(3, 9)))} {draw.choice(marks)},{label}")
+        told = label if draw.random() < 0.8 else draw.choice(("good", "bad"))
+        marks = {"good": ("fine", "joyful", "again"), "bad": ("dull", "joyless", "never")}[told]
+        words = [*draw.choices("abcdefghijklmnop", k=draw.randint(3, 9)), draw.choice(marks)]
+        draw.shuffle(words)
+        lines.append(f"{' '.join(words)},{label}")
     path.write_text("\n".join(lines) + "\n")
     return path
 

@@ -116,6 +116,11 @@ class Checkpoint:
             clear_stale(path, sole_writer=True)
             check_target(path)
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `training.json` keeps of it: the digest of the training, and how often it was gone on with."""
+        return {} if self.run is None else {"run": self.run.digest, "times_resumed": self.times_resumed}
+
     def exists(self) -> bool:
         """Whether there is a folder to continue from."""
         return self.path is not None and self.path.is_dir()

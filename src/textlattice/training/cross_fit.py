@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from textlattice.batch.collate import Collator
 from textlattice.data.splits import stratified_folds
@@ -13,7 +14,7 @@ from textlattice.training.corpus import Corpus
 from textlattice.training.fitting import Fitted, Fitting, snapshot
 from textlattice.training.network import NetworkRecord, network_logits
 from textlattice.training.selection import Candidate, Judge, history_entry
-from textlattice.training.wide import GRID
+from textlattice.training.wide import GRID, FittedWide
 
 NUM_FOLDS = 3
 
@@ -53,7 +54,12 @@ def fit_with_folds(fitting: Fitting, corpus: Corpus, groups: list[str] | None) -
     penalty = min(losses, key=lambda c: losses[c])
     best, history = _choose(fitting, judge, out, penalty, Candidate(mixture=alone[penalty][0]))
 
-    (wide,) = fitting.fit_wides(corpus, (penalty,))
+    kept = fitting.checkpoint.stage("final")
+    if "wide" not in kept:
+        (wide,) = fitting.fit_wides(corpus, (penalty,))
+        kept["wide"] = {**vars(wide)}
+        fitting.keep()
+    wide = FittedWide(**kept["wide"])
     model, collator = fitting.build(corpus, wide)
     network = _train_to(fitting, corpus, model, collator, best, out) if best.epoch else out.runs[-1]
     fitting.join(model, best, wide)
@@ -79,35 +85,15 @@ def _out_of_fold(fitting: Fitting, corpus: Corpus, folds: list[np.ndarray]) -> O
     num_rows = len(corpus.documents)
     shape = (num_rows, fitting.task.num_outputs)
     out = OutOfFold(epochs=fitting.total_steps(num_rows) / fitting.steps_per_epoch(num_rows))
-    for fold in folds:
+    for number, fold in enumerate(folds, 1):
         rest = np.setdiff1d(np.arange(num_rows), fold)
-        fit_rows, held_out = corpus.take(rest), corpus.take(fold)
-        for wide in fitting.fit_wides(fit_rows, tuple(out.wide) or GRID, 1 / NUM_FOLDS):
-            out.wide.setdefault(wide.penalty, np.zeros(shape))[fold] = wide.logits(held_out.ngrams)
-        model, collator = fitting.build(fit_rows, wide)
-
-        def on_epoch(
-            epoch: int,
-            train_loss: float,
-            model: CnnGnnClassifier = model,
-            collator: Collator = collator,
-            held_out: Corpus = held_out,
-            fold: np.ndarray = fold,
-        ) -> bool:
-            deep = network_logits(model, collator, held_out.documents)
-            out.deep.setdefault(epoch, np.full(shape, np.nan))[fold] = deep
-            return True
-
         planned = max(1, round(out.epochs * fitting.steps_per_epoch(len(rest))))
-        run = fitting.train(
-            model,
-            collator,
-            fit_rows,
-            on_epoch,
-            total_steps=planned,
-            budget_shares=None if out.runs else NUM_FOLDS + NUM_FOLDS / (NUM_FOLDS - 1),
-            held_out_share=len(fold) / len(rest),
-        )
+        kept = _run_fold(fitting, corpus.take(rest), corpus.take(fold), out, f"fold {number}", planned)
+        for penalty, logits in kept["wide"].items():
+            out.wide.setdefault(float(penalty), np.zeros(shape))[fold] = logits
+        for epoch, logits in enumerate(kept["deep"], 1):
+            out.deep.setdefault(epoch, np.full(shape, np.nan))[fold] = logits
+        run = NetworkRecord(**kept["run"])
         out.runs.append(run)
         if run.stopped:
             fitting.progress.note(run.stopped)
@@ -115,6 +101,41 @@ def _out_of_fold(fitting: Fitting, corpus: Corpus, folds: list[np.ndarray]) -> O
         if run.total_steps < planned:  # the budget cut the schedule of the first; the others follow
             out.epochs = run.total_steps / fitting.steps_per_epoch(len(rest))
     return out
+
+
+def _run_fold(
+    fitting: Fitting, fit_rows: Corpus, held_out: Corpus, out: OutOfFold, name: str, total_steps: int
+) -> dict[str, Any]:
+    """The stage of a fold: logits of its held-out rows by each penalty and after each epoch, and the run."""
+    kept = fitting.checkpoint.stage(name)
+    if "run" in kept:
+        return kept
+    if "wide" not in kept:
+        wides = list(fitting.fit_wides(fit_rows, tuple(out.wide) or GRID, 1 / NUM_FOLDS))
+        kept["wide"] = {str(wide.penalty): wide.logits(held_out.ngrams) for wide in wides}
+        kept["branch"] = {**vars(wides[-1])}
+        kept["deep"] = []
+        fitting.keep()
+    model, collator = fitting.build(fit_rows, FittedWide(**kept["branch"]))
+
+    def on_epoch(epoch: int, train_loss: float) -> bool:
+        kept["deep"].append(network_logits(model, collator, held_out.documents))
+        return True
+
+    run = fitting.train(
+        model,
+        collator,
+        fit_rows,
+        on_epoch,
+        name=name,
+        total_steps=total_steps,
+        budget_shares=None if out.runs else NUM_FOLDS + NUM_FOLDS / (NUM_FOLDS - 1),
+        held_out_share=len(held_out.documents) / len(fit_rows.documents),
+    )
+    kept["run"] = dataclasses.asdict(run) | {"step_losses": []}
+    del kept["branch"]
+    fitting.keep()
+    return kept
 
 
 def _choose(
@@ -142,8 +163,10 @@ def _train_to(
 ) -> NetworkRecord:
     """Trains on all rows to the chosen epoch of the same schedule; `best` takes the weights."""
 
+    kept = fitting.checkpoint.stage("final")
+
     def keep(epoch: int, train_loss: float) -> bool:
-        best.state = snapshot(model)
+        kept["state"] = {name: value.numpy() for name, value in snapshot(model).items()}
         return epoch < best.epoch
 
     num_rows = len(corpus.documents)
@@ -152,10 +175,12 @@ def _train_to(
         collator,
         corpus,
         keep,
+        name="final",
         total_steps=max(1, round(out.epochs * fitting.steps_per_epoch(num_rows))),
         budget_shares=None,
         stop_epoch=best.epoch,
     )
+    best.state = {name: torch.from_numpy(value) for name, value in kept.get("state", {}).items()}
     if not best.state:
         best.mixture = dataclasses.replace(best.mixture, b=0.0)
     return run

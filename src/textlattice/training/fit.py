@@ -18,6 +18,7 @@ from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
 from textlattice.text.document import Document, read_document
+from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.cross_fit import NUM_FOLDS, fit_with_folds
 from textlattice.training.fitting import Fitting
 from textlattice.training.labels import TaskChoice, task_of
@@ -62,6 +63,7 @@ def fit(
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """A classifier of texts.
 
@@ -80,6 +82,7 @@ def fit(
         token_table: Vectors of words, frozen, that the network reads beside its own; words of a text that training
             has not seen bring theirs too, so the whole table becomes part of the model.
         progress: Told of each stage.
+        checkpoint: Written as training goes on; one that holds the beginning of this training is gone on with.
 
     Raises:
         ConfigError: `model.injected_channels` is set, and not to the width of the token table; or an order of labels
@@ -88,7 +91,7 @@ def fit(
             vector in the token table.
         TrainingError: Nothing could be trained.
     """
-    progress = progress or Progress()
+    progress, checkpoint = progress or Progress(), checkpoint or Checkpoint()
     _check_lengths(texts, labels, sample_weight)
     labels = _frozen(labels)
     first_task = task_of(labels, task, label_order, progress)
@@ -99,7 +102,7 @@ def fit(
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         documents = _read(texts, config, progress)
-        fitting = Fitting(config, first_task, progress, token_table)
+        fitting = Fitting(config, first_task, progress, token_table, checkpoint)
         corpus, rows = fitting.corpus(documents, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
             raise DataError(
@@ -124,6 +127,7 @@ def fit(
         "num_rows": len(texts),
         "num_empty_rows": len(texts) - len(rows),
         "seconds": round(fitting.budget.elapsed, 1),
+        **checkpoint.record,
         **table_record,
         **fitted.record,
         "cost": model_cost(config, fitted.collator.vocabulary, num_outputs)

@@ -24,6 +24,7 @@ from textlattice.text.digest import text_digests
 from textlattice.text.document import Document
 from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import Vocabulary, frequent_keys
+from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.corpus import Corpus
 from textlattice.training.network import Budget, NetworkRecord, train_network
 from textlattice.training.objectives import OBJECTIVES, Objective
@@ -57,13 +58,20 @@ class Fitting:
         task: Kind, labels and shares; what is fitted of it comes last.
         progress: Told of each stage.
         token_table: Vectors of words, or None.
+        checkpoint: Keeps what was fitted and chosen; None keeps it in memory alone.
     """
 
     def __init__(
-        self, config: Config, task: Task, progress: Progress, token_table: TokenTable | None = None
+        self,
+        config: Config,
+        task: Task,
+        progress: Progress,
+        token_table: TokenTable | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.config, self.task, self.progress, self.token_table = config, task, progress, token_table
-        self.budget = Budget(config.train.max_minutes)
+        self.checkpoint = checkpoint or Checkpoint()
+        self.budget = Budget(config.train.max_minutes, time.monotonic() - self.checkpoint.seconds_spent)
         self.objective = self._objective()
 
     def corpus(
@@ -152,9 +160,11 @@ class Fitting:
 
         Args:
             corpus: Rows to fit.
-            grid: Penalties, the most useful first; the first is always fitted.
+            grid: Penalties, the most useful first; the first is always fitted. Of none nothing is fitted.
             share: Part of the budget that this call may reckon with.
         """
+        if not grid:
+            return
         started = time.monotonic()
         weights = corpus.weights.numpy().astype(np.float64)
         fitter = WideFitter(corpus.ngrams, self.objective.regressions(corpus.targets, weights))
@@ -166,6 +176,11 @@ class Fitting:
                 break
             yield fitter.fit(penalty, self.progress)
         self.progress.end()
+
+    def keep(self) -> None:
+        """Writes the checkpoint if it is due; between trainings of the network, for that writes its own."""
+        if self.checkpoint.due():
+            self.checkpoint.write(self.budget.elapsed)
 
     def build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
         """A fresh network over the words of these rows, the wide branch's tables and the token table."""
@@ -206,12 +221,13 @@ class Fitting:
         corpus: Corpus,
         on_epoch: Callable[[int, float], bool],
         *,
+        name: str,
         total_steps: int | None = None,
         stop_epoch: int | None = None,
         budget_shares: float | None = 1.0,
         held_out_share: float = 0.0,
     ) -> NetworkRecord:
-        """Trains the network of a model; see `train_network`."""
+        """Trains the network of a model, or goes on with it; see `train_network`."""
         return train_network(
             model,
             collator,
@@ -227,6 +243,8 @@ class Fitting:
             held_out_share=held_out_share,
             on_epoch=on_epoch,
             progress=self.progress,
+            checkpoint=self.checkpoint,
+            name=name,
         )
 
     def join(self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide) -> None:
@@ -302,5 +320,6 @@ class Fitting:
 
 
 def snapshot(model: CnnGnnClassifier) -> dict[str, Tensor]:
-    """The present weights, copied."""
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
+    """The present weights of the network, copied."""
+    named = model.named_parameters()
+    return {name: value.detach().clone() for name, value in named if not name.startswith("wide.")}

@@ -1,10 +1,12 @@
 """What held-out rows choose: the penalty of the wide branch, the epoch, the scales of the sum."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -27,6 +29,23 @@ class Candidate:
     loss: float = np.inf
     epoch: int = 0
     state: dict[str, Tensor] = field(default_factory=dict)
+
+    def to_stage(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        state = {name: value.numpy() for name, value in self.state.items()}
+        return {
+            "loss": self.loss,
+            "epoch": self.epoch,
+            "mixture": dataclasses.asdict(self.mixture),
+            "state": state,
+        }
+
+    @classmethod
+    def from_stage(cls, kept: Mapping[str, Any]) -> "Candidate":
+        """Inverse of `to_stage`."""
+        mixture = Mixture(**kept["mixture"] | {"cut_points": tuple(kept["mixture"]["cut_points"])})
+        state = {name: torch.from_numpy(value) for name, value in kept["state"].items()}
+        return cls(mixture=mixture, loss=kept["loss"], epoch=kept["epoch"], state=state)
 
 
 @dataclass(frozen=True, kw_only=True)

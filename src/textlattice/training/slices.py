@@ -32,8 +32,11 @@ def fit_with_slices(
     wide, wide_losses = _select_wide(fitting, fit_rows, selection, judge)
     wide_logits = wide.logits(selection.ngrams)
     model, collator = fitting.build(fit_rows, wide)
+    kept = fitting.checkpoint.stage("choices")
     best = Candidate(mixture=judge.alone(wide_logits)[0])
-    history = []
+    if "best" in kept:
+        best = Candidate.from_stage(kept["best"])
+    history = kept.setdefault("history", [])
 
     def on_epoch(epoch: int, train_loss: float) -> bool:
         deep = network_logits(model, collator, selection.documents)
@@ -43,6 +46,7 @@ def fit_with_slices(
         if figures["log_loss"] < best.loss:
             best.loss, best.epoch, best.mixture = figures["log_loss"], epoch, mixture
             best.state = snapshot(model)
+            kept["best"] = best.to_stage()
         return epoch - best.epoch < fitting.config.train.patience
 
     network = fitting.train(
@@ -50,6 +54,7 @@ def fit_with_slices(
         collator,
         fit_rows,
         on_epoch,
+        name="network",
         held_out_share=len(selection.documents) / len(fit_rows.documents),
     )
     fitting.join(model, best, wide)
@@ -77,14 +82,16 @@ def _select_wide(
     fitting: Fitting, fit_rows: Corpus, selection: Corpus, judge: Judge
 ) -> tuple[FittedWide, dict[float, float]]:
     """The branch with the penalty of least log loss on the selection rows, after one common scale."""
-    losses: dict[float, float] = {}
-    best: FittedWide | None = None
-    for wide in fitting.fit_wides(fit_rows, GRID):
-        losses[wide.penalty] = judge.alone(wide.logits(selection.ngrams))[1]
-        if losses[wide.penalty] == min(losses.values()):
-            best = wide
-    assert best is not None
-    return best, losses
+    kept = fitting.checkpoint.stage("wide")
+    losses: dict[str, float] = kept.setdefault("losses", {})
+    todo = () if kept.get("done") else tuple(penalty for penalty in GRID if str(penalty) not in losses)
+    for wide in fitting.fit_wides(fit_rows, todo):
+        losses[str(wide.penalty)] = judge.alone(wide.logits(selection.ngrams))[1]
+        if losses[str(wide.penalty)] == min(losses.values()):
+            kept["best"] = {**vars(wide)}
+        fitting.keep()
+    kept["done"] = True  # a time budget may have cut the grid
+    return FittedWide(**kept["best"]), {float(penalty): loss for penalty, loss in losses.items()}
 
 
 def _tell_duplicates(fitting: Fitting, counts: dict[str, int], validation: bool) -> None:
