@@ -95,14 +95,19 @@ def _session(files: Mapping[str, bytes], name: str) -> Any:
     # Nothing lies in this folder, whatever way of naming a file the check above does not know.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        session = onnxruntime.InferenceSession(files[name], options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            files[name],
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # there is none, and it would print
+        )
+        inputs = [item.name for item in session.get_inputs()]
+        outputs = {item.name: item.shape for item in session.get_outputs()}
     except Exception as error:  # ONNX Runtime's errors share no base of their own
-        reason = str(error).splitlines()[0]
+        reason = _first_line(error)
         raise ArtefactError(
             f"{name}: expected a graph for ONNX Runtime, got: {reason}; export the model again."
         ) from error
-    inputs = [item.name for item in session.get_inputs()]
-    outputs = {item.name: item.shape for item in session.get_outputs()}
     shape = outputs.get(OUTPUT[name], ())
     if not set(inputs) <= set(_INPUTS[name]) or len(shape) != 2 or not isinstance(shape[1], int):
         raise ArtefactError(
@@ -110,6 +115,10 @@ def _session(files: Mapping[str, bytes], name: str) -> Any:
             f"fixed width, got {', '.join(inputs)} and {outputs}; export the model again."
         )
     return session
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -122,7 +131,7 @@ def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarra
     try:
         result: np.ndarray = session.run([OUTPUT[name]], used, options)[0]
     except Exception as error:  # rows that the graph has not, for one
-        reason = str(error).splitlines()[0]
+        reason = _first_line(error)
         raise ArtefactError(
             f"{name}: expected a graph that fits config.json and the vocabulary, got: {reason}; export the "
             "model again."
