@@ -8,20 +8,25 @@ import numpy as np
 import torch
 
 from datasets import Dataset
-from records import pack
-from textlattice.baselines.compare import selection_slices, softmax
-from textlattice.baselines.linear import LinearBaseline, train_baseline
+from records import pack, pack_places
+from textlattice.baselines.compare import LabelledTexts, selection_slices, tuned_baseline
+from textlattice.baselines.linear import LinearBaseline
+from textlattice.baselines.one_vs_rest import OneVsRest
+from textlattice.baselines.outcome import Outcome
 from textlattice.config import Config, to_dict
 from textlattice.evaluation.metrics import evaluate
+from textlattice.evaluation.multi_label import evaluate_multi
 from textlattice.progress import Progress
 from textlattice.runtime.cost import document_cost, model_cost
+from textlattice.task import Label, Task, TaskKind, softmax
 from textlattice.text.document import Document, read_document
 from textlattice.training.fit import Trained, fit
+from textlattice.training.labels import task_of
 from textlattice.training.save import predictor_of
 from textlattice.training.wide import KeyedDocuments, read_keys
 
-VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}}
-"""Settings that make a variant of ours out of the preset."""
+VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}, "plain": {}}
+"""Settings that make a variant of ours out of the preset; `plain` takes labels in an order for labels without one."""
 _COUNTED = 2_000  # test documents that say what a mean document costs
 
 
@@ -41,10 +46,20 @@ class Telling(Progress):
         print(f"  {record}", file=sys.stderr, flush=True)
 
 
-def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
-    """Figures of our classifier, trained once: the sum, and each of its two branches alone."""
+def run_ours(data: Dataset, config: Config, *, plain: bool = False) -> dict[str, Any]:
+    """Figures of our classifier, trained once: the sum, and of single labels each of its two branches alone.
+
+    Args:
+        data: Rows.
+        config: Settings.
+        plain: Take labels in an order for labels without one.
+    """
+    kind: TaskKind = "single" if plain else data.task
+    order = data.label_order if kind == "ordinal" else None
     start = time.perf_counter()
-    trained = fit(data.train.texts, data.train.labels, config, progress=Telling())
+    trained = fit(
+        data.train.texts, data.train.labels, config, task=kind, label_order=order, progress=Telling()
+    )
     train_seconds = time.perf_counter() - start
 
     print("  testing", file=sys.stderr, flush=True)
@@ -54,28 +69,30 @@ def run_ours(data: Dataset, config: Config) -> dict[str, Any]:
     predict_seconds = time.perf_counter() - start
 
     documents = [read_document(text, config.text) for text in data.test.texts]
-    ngrams = read_keys(documents, config.text, Progress())[1]
-    wide, deep = branches(trained, total, documents, ngrams)
-    labels = trained.task.labels
-    models = {
-        "ours": judge(predictor.task.probabilities(total), data.test.labels, labels),
-        "wide": judge(softmax(wide), data.test.labels, labels),
-        "deep": None if deep is None else judge(softmax(deep), data.test.labels, labels),
-    }
+    task = task_of(data.train.labels, data.task, data.label_order)
+    probabilities = trained.task.probabilities(total)
+    answers = trained.task.names(trained.task.decide(probabilities))
+    places = [trained.task.labels.index(name) for name in task.labels]
+    models = {"ours": judge(task, probabilities[:, places], data.test.labels, task.targets(answers))}
+    if data.task == "single":
+        ngrams = read_keys(documents, config.text, Progress())[1]
+        wide, deep = branches(trained, total, documents, ngrams)
+        models["wide"] = judge(task, softmax(wide), data.test.labels)
+        models["deep"] = None if deep is None else judge(task, softmax(deep), data.test.labels)
     network = trained.record["network"]
     slices = trained.record["slices"]
     docs_per_step = slices["fit"] / -(-slices["fit"] // config.train.batch_size)
+    num_outputs = trained.task.num_outputs
     return {
-        "num_train": len(data.train.texts),
-        "num_test": len(data.test.texts),
+        **_answers_to(task, data),
         "config": to_dict(config),
         "threads": torch.get_num_threads(),
         "train_seconds": round(train_seconds, 2),
         "predict_seconds": round(predict_seconds, 2),
         "trained_docs_per_second": round(network["steps"] * docs_per_step / max(network["seconds"], 0.1), 1),
         "predicted_docs_per_second": round(len(data.test.texts) / predict_seconds, 1),
-        **model_cost(config, trained.collator.vocabulary, trained.task.num_outputs),
-        **document_cost(trained.collator, config, trained.task.num_outputs, documents[:_COUNTED]),
+        **model_cost(config, trained.collator.vocabulary, num_outputs),
+        **document_cost(trained.collator, config, num_outputs, documents[:_COUNTED]),
         "record": trained.record,
         "models": models,
     }
@@ -85,23 +102,15 @@ def run_linear(name: str, data: Dataset, config: Config) -> dict[str, Any]:
     """Figures of one baseline, trained on the fit rows and on all rows, C chosen on our selection slice."""
     texts, labels = data.train.texts, data.train.labels
     slices = selection_slices(texts, labels, config)
-    fit_rows, selection, more = (data.train.take(rows) for rows in slices)
-    tuned = train_baseline(
-        name,
-        fit_rows.texts,
-        fit_rows.labels,
-        selection.texts,
-        selection.labels,
-        more_texts=more.texts,
-        more_labels=more.labels,
-    )
+    parts = (data.train.take(rows) for rows in slices)
+    task = task_of(labels, data.task, data.label_order)
+    tuned = tuned_baseline(name, task, *(LabelledTexts(part.texts, part.labels) for part in parts))
     start = time.perf_counter()
-    models = {"all_rows": judge_baseline(tuned.on_all_rows, data)}
+    models = {"all_rows": judge_baseline(name, tuned.on_all_rows, task, data)}
     predict_seconds = time.perf_counter() - start
-    models["fit_rows"] = judge_baseline(tuned.on_fit_rows, data)
+    models["fit_rows"] = judge_baseline(name, tuned.on_fit_rows, task, data)
     return {
-        "num_train": len(texts),
-        "num_test": len(data.test.texts),
+        **_answers_to(task, data),
         "slices": {"fit": len(slices[0]), "selection": len(slices[1]), "more": len(slices[2])},
         "threads": torch.get_num_threads(),
         "C": tuned.C,
@@ -113,6 +122,15 @@ def run_linear(name: str, data: Dataset, config: Config) -> dict[str, Any]:
         "parameters": tuned.on_all_rows.num_parameters,
         "models": models,
     }
+
+
+def _answers_to(task: Task, data: Dataset) -> dict[str, Any]:
+    """Sizes of the set, and what is right where later figures need more than which rows were."""
+    sizes = {"num_train": len(data.train.texts), "num_test": len(data.test.texts)}
+    if task.kind == "single":
+        return sizes
+    targets = pack_places(task.targets(data.test.labels))
+    return {**sizes, "task": task.kind, "labels": list(task.labels), "targets": targets}
 
 
 def branches(
@@ -137,18 +155,43 @@ def branches(
     return wide, deep
 
 
-def judge(probabilities: np.ndarray, labels: list[str], names: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracy, macro F1, log loss, calibration error, and which rows are right."""
-    place = {name: target for target, name in enumerate(names)}
-    targets = np.array([place.get(label, -1) for label in labels], np.int64)
-    figures = evaluate(probabilities, targets, names, num_bootstrap=0)
-    kept = {name: figures[name] for name in ("accuracy", "macro_f1", "log_loss", "ece")}
-    return {**kept, "correct": pack(probabilities.argmax(axis=1) == targets)}
+def judge(
+    task: Task, probabilities: np.ndarray, labels: list[Label], decisions: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The figures of a test, log loss and calibration error, and which rows are right; decisions of other kinds.
+
+    Args:
+        task: Kind and labels.
+        probabilities: In the order of its labels.
+        labels: What is right.
+        decisions: Places of the answers, or which labels each row is given; None takes the most probable.
+    """
+    if decisions is None:
+        decisions = probabilities.argmax(axis=1)
+    outcome = Outcome(task, decisions, labels)
+    if task.kind == "multi":
+        found = evaluate_multi(probabilities, outcome.targets, decisions, task.labels, num_bootstrap=0)
+    else:
+        found = evaluate(probabilities, outcome.targets, task.labels, predictions=decisions, num_bootstrap=0)
+    figures = {**outcome.figures, "log_loss": found["log_loss"], "ece": found["ece"]}
+    if task.kind != "single":
+        figures["decisions"] = pack_places(decisions)
+    return {**figures, "correct": pack(outcome.correct)}
 
 
-def judge_baseline(baseline: LinearBaseline, data: Dataset) -> dict[str, Any]:
-    """The same of a baseline; margins are no probabilities, so they have no log loss."""
-    figures = judge(softmax(baseline.scores(data.test.texts)), data.test.labels, tuple(baseline.labels))
-    if type(baseline).__name__ == "TfidfSvm":
+def judge_baseline(
+    name: str, baseline: LinearBaseline | OneVsRest, task: Task, data: Dataset
+) -> dict[str, Any]:
+    """The same of a baseline; margins and distances are no probabilities, so they have no log loss."""
+    texts = data.test.texts
+    if isinstance(baseline, OneVsRest):
+        probabilities = baseline.probabilities(texts)
+        return judge(task, probabilities, data.test.labels, probabilities >= np.array(baseline.thresholds))
+    probabilities = np.zeros((len(texts), len(task.labels)))
+    probabilities[:, [int(label) for label in baseline.labels]] = softmax(
+        baseline.scores(texts).astype(np.float64)
+    )
+    figures = judge(task, probabilities, data.test.labels)
+    if name in ("tfidf_svm", "char_svm", "tfidf_ridge"):
         figures |= {"log_loss": None, "ece": None}
     return figures

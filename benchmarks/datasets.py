@@ -1,7 +1,8 @@
 """The data sets of the benchmark: train and test rows of each, from a folder that the user names.
 
-A set is a sub-folder with `train.parquet` and `test.parquet`, columns `text` and `label_name`. `rt2k` has a
-column `fold` too: its two files together are the set. `docstrings` needs no folder.
+A set is a sub-folder with `train.parquet` and `test.parquet`, columns `text` and `label_name`, a list of names where a
+text may have any number of labels. `rt2k` has a column `fold` too: its two files together are the set. `docstrings`
+needs no folder.
 """
 
 import os
@@ -12,8 +13,22 @@ import numpy as np
 import pyarrow.parquet
 
 from textlattice.data.docstrings import docstrings
+from textlattice.task import Label, TaskKind
 
-SETS = ("ag_news", "imdb", "yelp_polarity_partial", "amazon_polarity_partial", "rt2k", "docstrings")
+SETS = (
+    "ag_news",
+    "imdb",
+    "yelp_polarity_partial",
+    "amazon_polarity_partial",
+    "rt2k",
+    "docstrings",
+    "waimai10k_zh",
+    "goemotions_multilabel",
+    "sst5",
+)
+TASKS: dict[str, TaskKind] = {"goemotions_multilabel": "multi", "sst5": "ordinal"}
+"""Kind of task of the sets whose texts have not just one of several labels."""
+ORDERS = {"sst5": ("very negative", "negative", "neutral", "positive", "very positive")}
 NUM_FOLDS = 10
 """Of `rt2k`, as published."""
 
@@ -23,7 +38,7 @@ class Part:
     """Texts and labels, in the order of the file."""
 
     texts: list[str]
-    labels: list[str]
+    labels: list[Label]
 
     def take(self, rows: np.ndarray) -> "Part":
         """The chosen rows, in the given order."""
@@ -37,6 +52,16 @@ class Dataset:
     name: str
     train: Part
     test: Part
+
+    @property
+    def task(self) -> TaskKind:
+        """What a label is."""
+        return TASKS.get(self.name, "single")
+
+    @property
+    def label_order(self) -> tuple[str, ...] | None:
+        """Labels from lowest to highest, where they have an order."""
+        return ORDERS.get(self.name)
 
 
 def read_dataset(
@@ -85,7 +110,8 @@ def _read(name: str, part: str, folder: str | None) -> tuple[Part, np.ndarray]:
     folds = np.full(table.num_rows, -1)
     if "fold" in table.column_names:
         folds = table["fold"].to_numpy()
-    return Part(texts=table["text"].to_pylist(), labels=table["label_name"].to_pylist()), folds
+    labels = [tuple(name) if isinstance(name, list) else name for name in table["label_name"].to_pylist()]
+    return Part(texts=table["text"].to_pylist(), labels=labels), folds
 
 
 def _builtin(part: str) -> Part:

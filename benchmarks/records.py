@@ -67,6 +67,20 @@ def unpack(text: str, num_rows: int) -> np.ndarray:
     return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=num_rows).astype(bool)
 
 
+def pack_places(values: np.ndarray) -> dict[str, Any]:
+    """Places of labels, or which labels rows have, as base64 of bytes or of bits."""
+    if values.dtype == bool:
+        return {"bits": pack(values.ravel()), "shape": list(values.shape)}
+    return {"bytes": base64.b64encode(values.astype(np.int8).tobytes()).decode()}
+
+
+def unpack_places(packed: dict[str, Any]) -> np.ndarray:
+    """Inverse of `pack_places`."""
+    if "bits" in packed:
+        return unpack(packed["bits"], int(np.prod(packed["shape"]))).reshape(packed["shape"])
+    return np.frombuffer(base64.b64decode(packed["bytes"]), np.int8).astype(np.int64)
+
+
 def machine() -> dict[str, Any]:
     """Processor, cores that this process may use, memory, system."""
     model = platform.processor() or platform.machine()

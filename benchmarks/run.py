@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 
 from accuracy import VARIANTS, run_linear, run_ours
-from datasets import SETS, read_dataset
+from datasets import SETS, TASKS, read_dataset
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from speed import LENGTHS, run_attention, run_length
-from textlattice.baselines.linear import BASELINES
+from textlattice.baselines.linear import BASELINES, fitting_baselines
+from textlattice.baselines.outcome import MEASURES
 from textlattice.config import PRESETS, preset
 from textlattice.errors import TextlatticeError
 
@@ -71,8 +72,13 @@ def run_accuracy(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
         config = config.with_settings({"train.threads": options.threads})
-    data = None
-    for variant in BASELINES if options.variant == "linear" else [options.variant]:
+    if options.variant == "plain" and TASKS.get(options.set) != "ordinal":
+        raise SystemExit(f"--variant plain is for labels in an order, got --set {options.set}.")
+    data, variants = None, [options.variant]
+    if options.variant == "linear":
+        data = read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
+        variants = list(fitting_baselines(data.task, data.train.texts))
+    for variant in variants:
         key = {
             "set": options.set,
             "variant": variant,
@@ -87,11 +93,15 @@ def run_accuracy(options: argparse.Namespace) -> None:
             continue
         print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
         data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
-        figures = run_linear(variant, data, config) if variant in BASELINES else run_ours(data, config)
+        if variant in BASELINES:
+            figures = run_linear(variant, data, config)
+        else:
+            figures = run_ours(data, config, plain=variant == "plain")
         path = add("accuracy", key, figures, options.results)
-        shown = {name: round(100 * part["accuracy"], 2) for name, part in figures["models"].items() if part}
+        measure = MEASURES[data.task]
+        shown = {name: round(100 * part[measure], 2) for name, part in figures["models"].items() if part}
         print(
-            f"{_words(key)}: {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
+            f"{_words(key)}: {measure} {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
             flush=True,
         )
 

@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from textlattice.baselines.linear import BASELINES
+from textlattice.baselines.linear import fitting_baselines
 from textlattice.config import preset
 from textlattice.progress import Progress
 from textlattice.text.document import read_document
@@ -144,7 +144,7 @@ def test_accuracy_from_the_command_line(data, tmp_path, capsys):
     for figures in full["models"].values():
         if figures is not None:
             assert records.unpack(figures["correct"], 20).mean() == figures["accuracy"]
-    for name in BASELINES:
+    for name in fitting_baselines("single", ["words of English"]):
         (entry,) = (e for e in records.entries("accuracy", tmp_path) if e["key"]["variant"] == name)
         assert set(entry["models"]) == {"all_rows", "fit_rows"}
         assert entry["slices"] == {"fit": 48, "selection": 12, "more": 0}
@@ -152,6 +152,70 @@ def test_accuracy_from_the_command_line(data, tmp_path, capsys):
     capsys.readouterr()
     run.main([*words, "--variant", "full", "--settings", "train.epochs=1"])
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def other_data(tmp_path_factory):
+    """Two sets of other kinds, made up: emotions by words, grades by adverbs."""
+    folder, draw = tmp_path_factory.mktemp("other"), np.random.default_rng(5)
+    words = {"joy": "laugh smile", "fear": "scream dread", "anger": "shout rage"}
+    for part, num_rows in (("train", 60), ("test", 20)):
+        chosen = [[name for name in words if draw.random() < 0.5] for _ in range(num_rows)]
+        grades = [datasets.ORDERS["sst5"][place] for place in draw.integers(0, 5, num_rows)]
+        tables = {
+            "goemotions_multilabel": (
+                ["they " + " ".join(words[name] for name in names) for names in chosen],
+                chosen,
+            ),
+            "sst5": ([f"a {grade} film" for grade in grades], grades),
+        }
+        for name, (texts, labels) in tables.items():
+            (folder / name).mkdir(exist_ok=True)
+            columns = pyarrow.table({"text": texts, "label_name": labels})
+            pyarrow.parquet.write_table(columns, folder / name / f"{part}.parquet")
+    return str(folder)
+
+
+def test_labels_of_other_kinds_from_the_command_line(other_data, tmp_path, monkeypatch):
+    words = ["accuracy", "--data", other_data, "--results", str(tmp_path), "--settings", "train.epochs=1"]
+    for name, variants in (("goemotions_multilabel", ["full"]), ("sst5", ["full", "plain"])):
+        for variant in [*variants, "majority", "tfidf_lr"]:
+            run.main([*words, "--set", name, "--variant", variant])
+    for entry in records.entries("accuracy", tmp_path):
+        assert entry["task"] == datasets.TASKS[entry["key"]["set"]]
+        for model, figures in entry["models"].items():
+            (outcome,) = plot.outcomes([entry], model)
+            assert records.unpack(figures["correct"], 20).tolist() == outcome.correct.tolist()
+            assert outcome.figures == pytest.approx({name: figures[name] for name in outcome.figures})
+    runs = [
+        entry | {"key": entry["key"] | {"settings": {}}} for entry in records.entries("accuracy", tmp_path)
+    ]
+    multi, ordinal = (
+        dict(zip(plot.OTHER_COLUMNS, plot.other_row(name, runs), strict=True)) for name in datasets.TASKS
+    )
+    assert (multi["labels"], multi["measure"]) == ("3, any number", "macro F1")
+    assert multi["best linear"].startswith("100.00 tfidf_lr")
+    assert multi["without the order"] == plot.NONE
+    assert (ordinal["labels"], ordinal["measure"]) == ("5, in an order", "quadratic weighted kappa")
+    assert ordinal["difference to it"] != plot.NONE
+    (path,) = tmp_path.glob("accuracy_*.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"entries": [{**run, "machine": None} for run in runs]}))
+    short, page = plot.tables(tmp_path)
+    assert "| SST-5 | 5, in an order | 60 / 20 |" in short
+    assert "| SST-5 | plain |" in page
+
+
+def test_plain_is_for_an_order(data, tmp_path):
+    with pytest.raises(SystemExit, match="--variant plain is for labels in an order, got --set imdb"):
+        run.main(
+            ["accuracy", "--set", "imdb", "--variant", "plain", "--data", data, "--results", str(tmp_path)]
+        )
+
+
+def test_packed_places_come_back():
+    for values in (np.array([[True, False, True]] * 3), np.array([4, 0, -1]), np.zeros((0, 2), bool)):
+        np.testing.assert_array_equal(records.unpack_places(records.pack_places(values)), values)
 
 
 def test_a_setting_that_is_none_is_refused_in_words(data, tmp_path):

@@ -17,6 +17,7 @@ from textlattice.data.rows import Row, Table
 from textlattice.data.splits import slice_sizes, stratified_slices
 from textlattice.errors import DataError
 from textlattice.evaluation.significance import Interval
+from textlattice.progress import Progress
 
 TINY = preset("tiny").with_settings({"train.epochs": 1})
 WORDS = {"good": ["fine", "great", "lovely"], "bad": ["awful", "poor", "dull"]}
@@ -175,3 +176,94 @@ def test_errors(arguments, expected):
     rows = arguments.pop("table", table(20))
     with pytest.raises(DataError, match=expected):
         compare(rows, TINY, **arguments)
+
+
+# Other kinds of task.
+
+TOPICS = {"sea": "waves salt harbour", "war": "cannon siege treaty", "art": "canvas opera sonnet"}
+STARS = ["awful", "weak", "fine", "superb"]
+
+
+def topics(num_rows, seed=0):
+    generator = np.random.default_rng(seed)
+    rows = []
+    for number in range(1, num_rows + 1):
+        chosen = tuple(name for name in TOPICS if generator.random() < 0.4)
+        words = [word for name in chosen for word in generator.choice(TOPICS[name].split(), 2)]
+        rows.append(Row(number=number, text=" ".join(["pages of", *words, "here"]), label=chosen))
+    return Table(source="topics.csv", rows=rows, rejects=[])
+
+
+def stars(num_rows, seed=0):
+    generator = np.random.default_rng(seed)
+    places = generator.integers(0, 4, num_rows)
+    rows = [
+        Row(number=number, text=f"number {number % 9}, a {STARS[place]} evening", label=STARS[place])
+        for number, place in enumerate(places, 1)
+    ]
+    return Table(source="stars.csv", rows=rows, rejects=[])
+
+
+def test_any_number_of_labels():
+    strange = Row(number=41, text="pages of the moon", label=("moon",))
+    test = topics(40, seed=1)
+    test = Table(source="test.csv", rows=[*test.rows, strange], rejects=[])
+    result = compare(topics(120), TINY, test=test, names=["majority", "tfidf_lr"])
+    assert (result.task, result.measure) == ("multi", "macro_f1")
+    ours, majority, linear = result.rows
+    assert linear.macro_f1 > 0.9
+    assert linear.accuracy < 1  # of whole rows: the strange one is wrong
+    assert majority.macro_f1 == 0
+    assert majority.parameters == 3 * 2
+    for row in result.rows:
+        assert 0 <= row.micro_f1 <= 1
+        assert row.p_value is None
+    assert linear.ours_minus_it.difference == pytest.approx(100 * (ours.macro_f1 - linear.macro_f1))
+    assert "textlattice has a macro F1 of" in result.advice
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_labels_in_an_order():
+    names = ["majority", "tfidf_lr", "tfidf_ridge"]
+    result = compare(stars(100), TINY, task="ordinal", label_order=STARS, names=names)
+    assert (result.task, result.measure) == ("ordinal", "quadratic_weighted_kappa")
+    ours, majority, linear, ridge = result.rows
+    assert majority.quadratic_weighted_kappa == 0
+    assert linear.quadratic_weighted_kappa > 0.9
+    assert ridge.quadratic_weighted_kappa > 0.8
+    difference = 100 * (ours.quadratic_weighted_kappa - ridge.quadratic_weighted_kappa)
+    assert ridge.ours_minus_it.difference == pytest.approx(difference)
+    assert "has a quadratic weighted kappa of" in result.advice
+
+
+def test_test_rows_that_were_trained_on_are_counted():
+    class Notes(Progress):
+        notes = []  # noqa: RUF012
+
+        def note(self, message):
+            self.notes.append(message)
+
+    rows = table(60)
+    test = Table(source="t.csv", rows=[*table(9, seed=5).rows, *rows.rows[:3]], rejects=[])
+    unseen = {row.text for row in rows.rows}
+    expected = sum(row.text in unseen for row in test.rows)
+    result = compare(rows, TINY, test=test, names=["majority"], progress=Notes())
+    assert result.num_seen == expected >= 3
+    assert any(note.startswith(f"duplicates: {expected} of 12 test rows have a text") for note in Notes.notes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (
+            topics(20),
+            {"task": "single"},
+            "row 1 of topics.csv has a list of labels, expected one label a row",
+        ),
+        (stars(20), {"task": "ordinal"}, "expected numbers, got '.*'; name all labels from the lowest"),
+        (table(20), {"test": topics(5)}, "row 1 of topics.csv has a list of labels"),
+    ],
+)
+def test_labels_that_do_not_fit_the_task(rows, options, message):
+    with pytest.raises(DataError, match=message):
+        compare(rows, TINY, **options)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from textlattice.baselines.linear import BASELINES, log_count_ratios, train_baseline, tune
+from textlattice.baselines.linear import BASELINES, fitting_baselines, log_count_ratios, train_baseline, tune
 from textlattice.errors import DataError
 from textlattice.evaluation.calibrate import fit_temperature, log_loss
 
-LEARNING = ["tfidf_lr", "tfidf_svm", "nb_ngrams"]
+LEARNING = ["tfidf_lr", "tfidf_svm", "nb_ngrams", "char_svm"]
 WORDS = {"good": "fine great lovely", "bad": "awful poor dull", "odd": "strange weird queer"}
 
 
@@ -139,8 +139,32 @@ def test_rows_that_cannot_be_learned_are_refused():
     with pytest.raises(DataError, match="at least one row, got 0 texts and 0 labels"):
         BASELINES["majority"]().fit([], [], C=1.0)
     with pytest.raises(
-        DataError, match="expected one of majority, tfidf_lr, tfidf_svm, nb_ngrams, got 'bert'"
+        DataError,
+        match="expected one of majority, tfidf_lr, tfidf_svm, nb_ngrams, char_svm, tfidf_ridge, got 'bert'",
     ):
         tune("bert", ["x"], ["a"], ["x"], ["a"])
     with pytest.raises(DataError, match="one label a selection text and at least one row, got 0 texts"):
         tune("majority", ["x"], ["a"], [], [])
+
+
+def test_ridge_answers_the_nearest_class():
+    words = ["dreadful", "weak", "fine", "superb"]
+    texts = [f"a {words[row % 4]} evening" for row in range(80)]
+    model = BASELINES["tfidf_ridge"]().fit(texts, [str(row % 4) for row in range(80)], C=10.0)
+    assert model.predict([f"a {word} evening" for word in words]) == ["0", "1", "2", "3"]
+    assert model.predict(["a dreadful superb evening"]) in (["1"], ["2"])  # the middle of the two
+    assert model.num_parameters == model.model.coef_.size + 1 + model.vectoriser.idf_.size
+
+
+def test_characters_are_read_where_words_are_not_parted():
+    texts, names = ["味道很好吃", "送餐太慢了", "非常好吃啊", "真的很慢啊"] * 6, ["good", "bad"] * 12
+    model = BASELINES["char_svm"]().fit(texts, names, C=1.0)
+    assert model.predict(["好吃极了", "慢死了"]) == ["good", "bad"]
+
+
+def test_baselines_that_fit():
+    four = ("majority", "tfidf_lr", "tfidf_svm", "nb_ngrams")
+    assert fitting_baselines("single", ["plain words of English"]) == four
+    assert fitting_baselines("multi", []) == four
+    assert fitting_baselines("single", ["味道很好吃", "送餐太慢了"]) == (*four, "char_svm")
+    assert fitting_baselines("ordinal", ["plain words"]) == (*four, "tfidf_ridge")

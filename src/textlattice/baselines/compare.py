@@ -8,24 +8,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
-from textlattice.baselines.linear import BASELINES, LinearBaseline, train_baseline
+from textlattice.baselines.linear import (
+    BASELINES,
+    LinearBaseline,
+    TunedBaseline,
+    fitting_baselines,
+    train_baseline,
+)
+from textlattice.baselines.one_vs_rest import OneVsRest, train_one_vs_rest
+from textlattice.baselines.outcome import MEASURES, Outcome
 from textlattice.config import Config
 from textlattice.data.rows import Table
-from textlattice.data.splits import slice_sizes, stratified_slices
+from textlattice.data.splits import slice_sizes, strata, stratified_slices
 from textlattice.errors import DataError
-from textlattice.evaluation.metrics import evaluate
-from textlattice.evaluation.significance import Interval, mcnemar, paired_bootstrap
+from textlattice.evaluation.significance import Interval
 from textlattice.progress import Progress
+from textlattice.runtime.training_texts import texts_seen
+from textlattice.task import Label, Task, TaskKind, each_label
+from textlattice.text.digest import text_digests
 from textlattice.text.document import read_document
 from textlattice.training.fit import CROSS_FIT_BELOW, fit
+from textlattice.training.labels import TaskChoice, task_of
 from textlattice.training.save import predictor_of
 
 OURS = "textlattice"
 """Name of our own row."""
 MOST_TEST_ROWS = 10_000
 _SURE_TOKEN = re.compile("[A-Za-z0-9]")
+_WORDS = {"macro_f1": "macro F1", "quadratic_weighted_kappa": "quadratic weighted kappa"}
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Some rows: texts, and the label or labels of each."""
+
+    texts: list[str]
+    labels: list[Label]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +54,17 @@ class ComparisonRow:
 
     Args:
         name: `textlattice` or a key of `BASELINES`.
-        accuracy: Share of the test rows it is right on.
+        accuracy: Share of the test rows it is right on, with all of their labels.
         macro_f1: Mean F1 of the classes.
-        ours_minus_it: Accuracy of ours minus this one, in points, with its 95% interval by paired bootstrap;
-            None in our own row.
-        p_value: Of McNemar's test that ours and this one err equally often; None in our own row.
+        ours_minus_it: The measure of ours minus that of this one, in points, with its 95% interval by paired
+            bootstrap; None in our own row.
+        p_value: Of McNemar's test that ours and this one err equally often; None in our own row, and where the measure
+            is not accuracy.
         train_seconds: Wall time until it could answer, choice of its settings included.
         predict_docs_per_second: Test texts answered per second.
         parameters: Numbers stored.
+        micro_f1: F1 over all pairs of row and label, where a text may have any number; else None.
+        quadratic_weighted_kappa: Agreement, where labels have an order; else None.
     """
 
     name: str
@@ -52,6 +75,8 @@ class ComparisonRow:
     train_seconds: float
     predict_docs_per_second: float
     parameters: int
+    micro_f1: float | None = None
+    quadratic_weighted_kappa: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +88,29 @@ class Comparison:
         num_train: Rows trained on.
         num_test: Rows tested on.
         rows: Ours, then the baselines in the order asked for.
+        task: What a label is.
+        num_seen: Test rows whose text stands in the training rows too.
     """
 
     source: str
     num_train: int
     num_test: int
     rows: tuple[ComparisonRow, ...]
+    task: TaskKind = "single"
+    num_seen: int = 0
+
+    @property
+    def measure(self) -> str:
+        """The figure by which they are compared: `accuracy`, `macro_f1` or `quadratic_weighted_kappa`."""
+        return MEASURES[self.task]
 
     @property
     def best_baseline(self) -> ComparisonRow:
-        """The baseline that is right most often, the first of equals."""
-        return max(self.rows[1:], key=lambda row: row.accuracy)
+        """The baseline with the best measure, the first of equals."""
+        return max(self.rows[1:], key=self._measure_of)
+
+    def _measure_of(self, row: ComparisonRow) -> float:
+        return float(getattr(row, self.measure))
 
     @property
     def advice(self) -> str:
@@ -85,9 +122,14 @@ class Comparison:
         ours, other = self.rows[0], self.best_baseline
         interval = other.ours_minus_it
         assert interval is not None
+        figures = 100 * self._measure_of(ours), 100 * self._measure_of(other)
+        if self.measure == "accuracy":
+            words = f"is right on {figures[0]:.1f} % of", f"on {figures[1]:.1f} %"
+        else:
+            words = f"has a {_WORDS[self.measure]} of {figures[0]:.1f} % on", f"one of {figures[1]:.1f} %"
         shown = (
-            f"{OURS} is right on {100 * ours.accuracy:.1f} % of the {self.num_test:,} test rows and "
-            f"{other.name}, the best baseline, on {100 * other.accuracy:.1f} %: a difference of "
+            f"{OURS} {words[0]} the {self.num_test:,} test rows and "
+            f"{other.name}, the best baseline, {words[1]}: a difference of "
             f"{interval.difference:+.1f} points (95 % interval {interval.low:+.1f} to {interval.high:+.1f})"
         )
         if interval.low > 0:
@@ -102,7 +144,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the advice included."""
         values = dataclasses.asdict(self)
-        return values | {"rows": list(values["rows"]), "advice": self.advice}
+        return values | {"rows": list(values["rows"]), "measure": self.measure, "advice": self.advice}
 
 
 def compare(
@@ -110,60 +152,73 @@ def compare(
     config: Config,
     *,
     test: Table | None = None,
+    task: TaskChoice = "auto",
+    label_order: Sequence[str] | None = None,
     seed: int = 0,
-    names: Sequence[str] = tuple(BASELINES),
+    names: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Ours and the baselines, trained on the same rows and tested on the same rows.
 
-    Each baseline chooses its C on the selection slice that ours has. It is trained on the fit rows and on all
-    training rows; the better of the two on the test rows is shown, so that a claim stands against the better.
+    Each baseline chooses its C on the selection slice that ours has, and with any number of labels its thresholds too.
+    It is trained on the fit rows and on all training rows; the better of the two on the test rows is shown, so that a
+    claim stands against the better.
 
     Args:
         table: Rows with labels.
         config: Settings of ours; `train.seed` draws the selection slice.
         test: Rows to test on; None takes a stratified fifth of `table`, at most 10,000 rows.
+        task: What a label is, as in `fit`.
+        label_order: Labels from lowest to highest, as in `fit`.
         seed: Draws that fifth, and the resamples of the intervals.
-        names: Baselines, keys of `BASELINES`.
+        names: Baselines, keys of `BASELINES`; None takes those that fit the task and the script.
         progress: Told of each stage.
 
     Raises:
-        DataError: A row has no label, there are too few rows (told before anything is trained), or a baseline is
-            unknown.
+        ConfigError: An order of labels is given for a task without one.
+        DataError: A row has no label, there are too few rows or labels that do not fit the task (told before anything
+            is trained), or a baseline is unknown.
         TrainingError: Ours could not be trained.
     """
     progress = progress or Progress()
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown or not names:
+    unknown = [name for name in names or [] if name not in BASELINES]
+    if unknown or names == []:
         raise DataError(
             f"compare: expected names of baselines out of {', '.join(BASELINES)}, "
             f"got {unknown[0] if unknown else 'none'!r}."
         )
-    texts, labels, test_texts, test_labels = _parts(table, test, seed)
+    texts, labels, test_texts, test_labels = _parts(table, test, task, seed)
+    first_task = task_of(labels, task, label_order)
     slices = selection_slices(texts, labels, config)
-    (fit_texts, fit_labels), (selection_texts, selection_labels), (more_texts, more_labels) = (
-        ([texts[row] for row in chosen], [labels[row] for row in chosen]) for chosen in slices
+    fit_rows, selection, more = (
+        LabelledTexts([texts[row] for row in chosen], [labels[row] for row in chosen]) for chosen in slices
     )
-    if not selection_texts or len(set(fit_labels)) < 2:
+    found = len({name for label in fit_rows.labels for name in each_label(label)})
+    if not selection.texts or found < 2:
         raise DataError(
             f"compare: expected at least 5 texts to train on, with two labels, got {len(texts)} rows in "
-            f"{table.source}, of which {len(fit_texts)} can be fitted, with {len(set(fit_labels))} labels; "
+            f"{table.source}, of which {len(fit_rows.texts)} can be fitted, with {found} labels; "
             "give more rows."
+        )
+    num_seen = _num_seen(texts, test_texts, config)
+    if num_seen:
+        progress.note(
+            f"duplicates: {num_seen:,} of {len(test_texts):,} test rows have a text that stands in the training rows "
+            "too; they flatter every model"
         )
 
     start = time.perf_counter()
-    trained = fit(texts, labels, config, progress=progress)
+    trained = fit(texts, labels, config, task=task, label_order=label_order, progress=progress)
     train_seconds = time.perf_counter() - start
     predictor = predictor_of(trained)
     start = time.perf_counter()
     probabilities = predictor.probabilities(test_texts)
     speed = len(test_texts) / (time.perf_counter() - start)
-    ours_correct, macro_f1 = _judge(probabilities, test_labels, trained.task.labels)
+    ours = Outcome(trained.task, trained.task.decide(probabilities), test_labels)
     rows = [
         ComparisonRow(
             name=OURS,
-            accuracy=float(ours_correct.mean()),
-            macro_f1=macro_f1,
+            **ours.figures,
             ours_minus_it=None,
             p_value=None,
             train_seconds=train_seconds,
@@ -171,32 +226,32 @@ def compare(
             parameters=sum(value.numel() for value in trained.model.state_dict().values()),
         )
     ]
-    for name in names:
+    measure = MEASURES[first_task.kind]
+    for name in names or fitting_baselines(first_task.kind, texts):
         progress.begin(f"training {name}")
-        tuned = train_baseline(
-            name,
-            fit_texts,
-            fit_labels,
-            selection_texts,
-            selection_labels,
-            more_texts=more_texts,
-            more_labels=more_labels,
-        )
+        tuned = tuned_baseline(name, first_task, fit_rows, selection, more)
         trainings = [
             (tuned.on_all_rows, tuned.tune_seconds + tuned.fit_seconds),
             (tuned.on_fit_rows, tuned.tune_seconds),
         ]
         tested = [
-            _test_baseline(name, model, test_texts, test_labels, ours_correct, seconds, seed)
+            _test_baseline(name, model, first_task, test_texts, test_labels, ours, seconds, seed)
             for model, seconds in trainings
         ]
-        rows.append(max(tested, key=lambda row: row.accuracy))
+        rows.append(max(tested, key=lambda row: float(getattr(row, measure))))
         progress.end()
-    return Comparison(source=table.source, num_train=len(texts), num_test=len(test_texts), rows=tuple(rows))
+    return Comparison(
+        source=table.source,
+        num_train=len(texts),
+        num_test=len(test_texts),
+        rows=tuple(rows),
+        task=first_task.kind,
+        num_seen=num_seen,
+    )
 
 
 def selection_slices(
-    texts: Sequence[str], labels: Sequence[str], config: Config
+    texts: Sequence[str], labels: Sequence[Label], config: Config
 ) -> tuple[Int[np.ndarray, " fit"], Int[np.ndarray, " selection"], Int[np.ndarray, " more"]]:
     """Places of the rows to fit, of the rows that choose, and of further rows for the last training.
 
@@ -206,69 +261,103 @@ def selection_slices(
 
     Args:
         texts: Training texts.
-        labels: One each.
+        labels: One each, or a tuple of any number.
         config: Its `train.seed` draws the slices.
     """
     rows = np.array([row for row, text in enumerate(texts) if _has_token(text, config)], np.int64)
-    names = [labels[row] for row in rows]
+    names = strata([labels[row] for row in rows])
     size = slice_sizes(len(rows))
     sizes = [size, size] if len(rows) >= CROSS_FIT_BELOW else [min(size, len(rows) // 5), 0]
     selection, more, fit_rows = stratified_slices(names, sizes, seed=config.train.seed)
     return rows[fit_rows], rows[selection], rows[more]
 
 
-def softmax(scores: Float[np.ndarray, "num_docs num_classes"]) -> Float[np.ndarray, "num_docs num_classes"]:
-    """Each row as shares that sum to 1."""
-    exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)
+def tuned_baseline(
+    name: str, task: Task, fit_rows: LabelledTexts, selection: LabelledTexts, more: LabelledTexts
+) -> TunedBaseline[LinearBaseline] | TunedBaseline[OneVsRest]:
+    """The baseline as the task wants it: one for each label where a text may have any number of them.
+
+    Args:
+        name: Key of `BASELINES`.
+        task: Kind and labels.
+        fit_rows: Rows to fit while C is chosen.
+        selection: Rows that choose it, and the thresholds.
+        more: Further rows that only the last training sees.
+    """
+    if task.kind == "multi":
+        return train_one_vs_rest(
+            name,
+            fit_rows.texts,
+            task.targets(fit_rows.labels),
+            selection.texts,
+            task.targets(selection.labels),
+            more_texts=more.texts,
+            more_targets=task.targets(more.labels),
+        )
+    return train_baseline(  # by places, so that names sort as the classes do
+        name,
+        fit_rows.texts,
+        place_names(task, fit_rows.labels),
+        selection.texts,
+        place_names(task, selection.labels),
+        more_texts=more.texts,
+        more_labels=place_names(task, more.labels),
+    )
+
+
+def place_names(task: Task, labels: Sequence[Label]) -> list[str]:
+    """The place of each label in the task as a name, so that names sort as the labels of the task do."""
+    return [f"{place:06d}" for place in task.targets(labels)]
+
+
+def baseline_decisions(
+    model: LinearBaseline | OneVsRest, texts: Sequence[str]
+) -> Int[np.ndarray, " num_rows"] | Bool[np.ndarray, "num_rows num_labels"]:
+    """What a baseline that was trained on `place_names`, or on targets, answers: places, or which labels."""
+    if isinstance(model, OneVsRest):
+        return model.decide(texts)
+    return np.array([int(name) for name in model.predict(texts)], np.int64)
 
 
 def _test_baseline(
     name: str,
-    model: LinearBaseline,
+    model: LinearBaseline | OneVsRest,
+    task: Task,
     texts: list[str],
-    labels: list[str],
-    ours_correct: Bool[np.ndarray, " num_rows"],
+    labels: list[Label],
+    ours: Outcome,
     train_seconds: float,
     seed: int,
 ) -> ComparisonRow:
     start = time.perf_counter()
-    scores = model.scores(texts)
+    decisions = baseline_decisions(model, texts)
     seconds = time.perf_counter() - start
-    correct, macro_f1 = _judge(softmax(scores), labels, model.labels)
+    tested = Outcome(task, decisions, labels)
     return ComparisonRow(
         name=name,
-        accuracy=float(correct.mean()),
-        macro_f1=macro_f1,
-        ours_minus_it=paired_bootstrap(ours_correct, correct, seed=seed),
-        p_value=mcnemar(ours_correct, correct),
+        **tested.figures,
+        ours_minus_it=ours.minus(tested, seed=seed),
+        p_value=ours.p_value(tested),
         train_seconds=train_seconds,
         predict_docs_per_second=len(texts) / seconds,
         parameters=model.num_parameters,
     )
 
 
-def _judge(
-    probabilities: Float[np.ndarray, "num_rows num_classes"], labels: Sequence[str], names: Sequence[str]
-) -> tuple[Bool[np.ndarray, " num_rows"], float]:
-    """Which rows are right, and the macro F1; a label that the classifier does not know is never right."""
-    place = {name: target for target, name in enumerate(names)}
-    targets = np.array([place.get(label, -1) for label in labels], np.int64)
-    figures = evaluate(probabilities, targets, names, num_bootstrap=0)
-    return probabilities.argmax(axis=1) == targets, figures["macro_f1"]
-
-
-def _parts(table: Table, test: Table | None, seed: int) -> tuple[list[str], list[str], list[str], list[str]]:
+def _parts(
+    table: Table, test: Table | None, task: TaskChoice, seed: int
+) -> tuple[list[str], list[Label], list[str], list[Label]]:
     """Texts and labels to train on, and to test on."""
-    labels = table.single_labels
+    labels = _labels(table, task)
     if test is not None:
         if not test.rows:
             raise DataError(f"compare: expected rows to test on, got none in {test.source}.")
-        return table.texts, labels, test.texts, test.single_labels
+        several = any(isinstance(label, tuple) for label in labels)
+        return list(table.texts), labels, list(test.texts), _labels(test, "multi" if several else "single")
     num_test = min(len(labels) // 5, MOST_TEST_ROWS)
     if num_test == 0:
         raise DataError(f"compare: expected at least 5 rows, got {len(labels)} in {table.source}.")
-    test_rows, rows = stratified_slices(labels, [num_test], seed=seed)
+    test_rows, rows = stratified_slices(strata(labels), [num_test], seed=seed)
     texts = table.texts
     return (
         [texts[row] for row in rows],
@@ -276,6 +365,15 @@ def _parts(table: Table, test: Table | None, seed: int) -> tuple[list[str], list
         [texts[row] for row in test_rows],
         [labels[row] for row in test_rows],
     )
+
+
+def _labels(table: Table, task: TaskChoice) -> list[Label]:
+    return [*(table.single_labels if task in ("single", "ordinal") else table.given_labels)]
+
+
+def _num_seen(texts: Sequence[str], test_texts: Sequence[str], config: Config) -> int:
+    digests = text_digests(read_document(text, config.text) for text in texts)
+    return int(texts_seen(test_texts, np.unique(digests), config.text).sum())
 
 
 def _has_token(text: str, config: Config) -> bool:

@@ -1,4 +1,4 @@
-"""Baselines as a user would write them with scikit-learn: majority, TF-IDF + LR or SVM, NB-weighted n-grams.
+"""Baselines as a user would write them with scikit-learn: majority, TF-IDF and a linear model, NB-weighted n-grams.
 
 They share no code with the model they are compared with.
 """
@@ -8,19 +8,20 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from textlattice.errors import DataError, MissingExtraError
 from textlattice.evaluation.calibrate import fit_temperature, log_loss
+from textlattice.task import TaskKind
 
 try:
     from scipy.sparse import csr_matrix
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.svm import LinearSVC
 except ImportError as error:
     raise MissingExtraError("textlattice.baselines", "train") from error
@@ -33,6 +34,7 @@ class LinearBaseline:
     """
 
     grid: ClassVar[tuple[float, ...]] = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    fewest_labels: ClassVar[int] = 2
     labels: list[str]
 
     def fit(self, texts: Sequence[str], labels: Sequence[str], *, C: float) -> "LinearBaseline":
@@ -77,12 +79,15 @@ class LinearBaseline:
 
     def _begin(self, texts: Sequence[str], labels: Sequence[str]) -> tuple[csr_matrix, np.ndarray]:
         self.labels, targets = _index_labels(texts, labels)
-        if len(self.labels) < 2:
+        if len(self.labels) < self.fewest_labels:
             raise DataError(f"a baseline: expected at least two classes, got only {self.labels[0]!r}.")
+        return self._vectorise(texts), targets
+
+    def _vectorise(self, texts: Sequence[str]) -> csr_matrix:
         for min_df in (2, 1):  # a handful of texts may not share a word
             self.vectoriser = self._vectoriser(min_df)
             try:
-                return self.vectoriser.fit_transform(texts), targets
+                return self.vectoriser.fit_transform(texts)
             except ValueError:
                 continue
         raise DataError(f"a baseline: expected words in the texts, found none in {len(texts)} rows.")
@@ -95,15 +100,15 @@ class Majority(LinearBaseline):
     """Log shares of the classes, whatever the text says."""
 
     grid = (1.0,)
+    fewest_labels = 1
 
     @property
     def num_parameters(self) -> int:
         """One share a class."""
         return len(self.labels)
 
-    def _begin(self, texts: Sequence[str], labels: Sequence[str]) -> tuple[csr_matrix, np.ndarray]:
-        self.labels, targets = _index_labels(texts, labels)
-        return self._transform(texts), targets
+    def _vectorise(self, texts: Sequence[str]) -> csr_matrix:
+        return self._transform(texts)
 
     def _transform(self, texts: Sequence[str]) -> csr_matrix:
         return csr_matrix((len(texts), 0))
@@ -142,6 +147,34 @@ class TfidfSvm(TfidfLogistic):
 
     def _fit_features(self, features: csr_matrix, targets: np.ndarray, C: float) -> None:
         self.model = LinearSVC(C=C, max_iter=5000, random_state=0).fit(features, targets)
+
+
+class CharacterSvm(TfidfSvm):
+    """Sublinear TF-IDF of 1-4-grams of characters and a linear support vector machine."""
+
+    def _vectoriser(self, min_df: int) -> TfidfVectorizer:
+        return TfidfVectorizer(
+            analyzer="char", ngram_range=(1, 4), min_df=min_df, sublinear_tf=True, dtype=np.float32
+        )
+
+
+class TfidfRidge(TfidfLogistic):
+    """Sublinear TF-IDF of 1-2-grams and a ridge regression of the place of the class; the nearest class is the answer.
+
+    Classes are in the order of their names.
+    """
+
+    def _fit_features(self, features: csr_matrix, targets: np.ndarray, C: float) -> None:
+        self.model = Ridge(alpha=1 / C, random_state=0).fit(features, targets.astype(np.float32))
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights, the intercept and inverse document frequencies."""
+        return self.model.coef_.size + 1 + self.vectoriser.idf_.size
+
+    def _score_features(self, features: csr_matrix) -> np.ndarray:
+        places = self.model.predict(features).astype(np.float64)
+        return -((places[:, None] - np.arange(len(self.labels))) ** 2)
 
 
 class NgramLogistic(LinearBaseline):
@@ -209,17 +242,42 @@ BASELINES: dict[str, type[LinearBaseline]] = {
     "tfidf_lr": TfidfLogistic,
     "tfidf_svm": TfidfSvm,
     "nb_ngrams": NgramLogistic,
+    "char_svm": CharacterSvm,
+    "tfidf_ridge": TfidfRidge,
 }
+_FEWEST_SPACES = 0.05  # of the characters, in a script that parts its words
+
+
+def fitting_baselines(kind: TaskKind, texts: Sequence[str]) -> tuple[str, ...]:
+    """Names of the baselines to compare with: the four of words, and those that the task or the script asks for.
+
+    `char_svm` joins where hardly a character in twenty is a space, as in Chinese, whose words those of words do not
+    see; `tfidf_ridge` where the labels have an order.
+
+    Args:
+        kind: Of the task.
+        texts: Training texts; the first thousand are looked at.
+    """
+    sample = "".join(texts[:1000])
+    unspaced = sum(map(str.isspace, sample)) < _FEWEST_SPACES * len(sample)
+    return (
+        *("majority", "tfidf_lr", "tfidf_svm", "nb_ngrams"),
+        *(("char_svm",) if unspaced else ()),
+        *(("tfidf_ridge",) if kind == "ordinal" else ()),
+    )
+
+
+ModelT = TypeVar("ModelT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TunedBaseline:
+class TunedBaseline(Generic[ModelT]):
     """A baseline with the C chosen on a selection slice, trained on two sets of rows.
 
     Args:
         name: Key of `BASELINES`.
         C: The chosen value.
-        table: Each C to `accuracy` and `log_loss` on the selection slice.
+        table: Each C to its figures on the selection slice: `log_loss`, and `accuracy` of single labels.
         on_fit_rows: Trained on the rows the choice was made with.
         on_all_rows: Trained with the same C on every row given.
         tune_seconds: Wall time of the choice, vectorising included.
@@ -229,8 +287,8 @@ class TunedBaseline:
     name: str
     C: float
     table: dict[float, dict[str, float | None]]
-    on_fit_rows: LinearBaseline
-    on_all_rows: LinearBaseline
+    on_fit_rows: ModelT
+    on_all_rows: ModelT
     tune_seconds: float
     fit_seconds: float
 
@@ -264,7 +322,7 @@ def train_baseline(
     *,
     more_texts: Sequence[str] = (),
     more_labels: Sequence[str] = (),
-) -> TunedBaseline:
+) -> TunedBaseline[LinearBaseline]:
     """The named baseline, its C chosen as in `tune`, trained on the fit rows and on all rows.
 
     Args:

@@ -52,7 +52,7 @@ class Table:
     rejects: Sequence[Reject]
 
     @property
-    def texts(self) -> list[str]:
+    def texts(self) -> Sequence[str]:
         """Text of each row."""
         return [row.text for row in self.rows]
 
@@ -62,6 +62,23 @@ class Table:
         return [row.label for row in self.rows]
 
     @property
+    def given_labels(self) -> list[str | tuple[str, ...]]:
+        """Label or labels of each row, where every row states them.
+
+        Raises:
+            DataError: A row does not.
+        """
+        labels = []
+        for place, label in enumerate(self.labels):
+            if label is None:
+                raise DataError(
+                    f"expected a label in every row, got none in row {self.rows[place].number} of {self.source}; "
+                    "name the label column."
+                )
+            labels.append(label)
+        return labels
+
+    @property
     def single_labels(self) -> list[str]:
         """Label of each row, where every row has exactly one.
 
@@ -69,18 +86,13 @@ class Table:
             DataError: A row has a list of labels, or none.
         """
         labels = []
-        for row in self.rows:
-            if isinstance(row.label, tuple):
+        for place, label in enumerate(self.given_labels):
+            if isinstance(label, tuple):
                 raise DataError(
-                    f"row {row.number} of {self.source} has a list of labels, expected one label a row; "
+                    f"row {self.rows[place].number} of {self.source} has a list of labels, expected one label a row; "
                     "for lists of labels use --task multi."
                 )
-            if row.label is None:
-                raise DataError(
-                    f"expected a label in every row, got none in row {row.number} of {self.source}; "
-                    "name the label column."
-                )
-            labels.append(row.label)
+            labels.append(label)
         return labels
 
     @cached_property
