@@ -66,13 +66,8 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ
-            | {
-                "OMP_NUM_THREADS": "1",
-                "CUDA_VISIBLE_DEVICES": "",
-                "COLUMNS": "200",
-                "PYTHONPATH": str(TESTS),
-            },
+            cwd=TESTS,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "200"},
         )
         assert self._answer() == "ready"
         return self
@@ -119,14 +114,15 @@ class Server:
 
 
 def write_rows(path: Path, num_rows: int = 150, seed: int = 0) -> Path:
-    """A table of made-up rows of two labels, which words tell well but not always."""
+    """A table of made-up rows of two labels: one word tells them often, the spelling of another always."""
     draw = random.Random(seed)
     lines = ["text,label"]
     for row in range(num_rows):
-        label = ("good", "bad")[row % 2]
-        told = label if draw.random() < 0.8 else draw.choice(("good", "bad"))
-        marks = {"good": ("fine", "joyful", "again"), "bad": ("dull", "joyless", "never")}[told]
-        words = [*draw.choices("abcdefghijklmnop", k=draw.randint(3, 9)), draw.choice(marks)]
+        label, other = ("good", "bad") if row % 2 else ("bad", "good")
+        told = label if draw.random() < 0.75 else other
+        stem = "".join(draw.choices("bdfgklmnprstv", k=3))
+        words = [*draw.choices("abcdefgh", k=draw.randint(2, 6))]
+        words += [{"good": "fine", "bad": "dull"}[told], stem + {"good": "oo", "bad": "ii"}[label]]
         draw.shuffle(words)
         lines.append(f"{' '.join(words)},{label}")
     path.write_text("\n".join(lines) + "\n")

@@ -151,7 +151,7 @@ def record(work: str, path: Path) -> list[Operation]:
         [sys.executable, "-m", "reliability.saves", work, path, "record"],
         capture_output=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        cwd=TESTS,
     )
     return [Operation(**fields) for fields in eval(answer.stdout)]
 
@@ -208,12 +208,11 @@ def tiny_disks(sizes: range) -> Tally | str:
         str(sizes.stop),
         str(sizes.step),
     ]
-    environment = os.environ | {"PYTHONPATH": str(TESTS)}
     unshare = shutil.which("unshare")
     if unshare is None:
         return "there is no unshare here"
     done = subprocess.run(
-        [unshare, "-r", "-m", *probe], capture_output=True, text=True, env=environment, check=False
+        [unshare, "-r", "-m", *probe], capture_output=True, text=True, cwd=TESTS, check=False
     )
     if done.returncode == 3 or "unshare" in done.stderr:
         return f"mounting is not allowed here: {' '.join(done.stderr.split())[-200:]}"

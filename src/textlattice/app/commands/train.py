@@ -29,7 +29,8 @@ from textlattice.app.terminal import (
     say,
     warn,
 )
-from textlattice.artefact.folder import check_target
+from textlattice.app.unfinished import check_output, open_checkpoint, telling_of
+from textlattice.artefact.lock import only_writer
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import ConfigError, TrainingError
@@ -117,6 +118,22 @@ def train(
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="This release computes on cpu.")
     ] = "cpu",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with this training where it was cut short; begin it if there is nothing yet.",
+        ),
+    ] = False,
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option(
+            "--checkpoint-minutes",
+            metavar="M",
+            min=0,
+            help="Time between checkpoints, which are written at the end of an epoch too.",
+        ),
+    ] = 10.0,
     json: Json = False,
 ) -> None:
     """Train a classifier on a table of texts and labels.
@@ -124,6 +141,10 @@ def train(
     The model is written as a folder. Rows that cannot be read are reported and left out. Part of the training
     rows is held out to choose the best epoch and the weights of the sum, so no test rows are needed here;
     keep those for "evaluate".
+
+    While it trains, DIR.checkpoint keeps how far it came. After a crash the same command with --resume goes on
+    from there and ends with the model that an undisturbed training gives. Time spent before counts in
+    --max-minutes.
 
     \b
     Examples:
@@ -137,9 +158,12 @@ def train(
         raise ConfigError(f"--device must be cpu in this release, got {device!r}; leave it out.")
     direct = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed, "threads": threads}
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
-    check_target(output)
+    check_output(output)
     vectors = None if token_table is None else read_token_table(token_table)
     with needs("training", "train"):
+        import torch
+
+        from textlattice.training.checkpoint import training_run
         from textlattice.training.fit import fit
         from textlattice.training.save import save_trained
 
@@ -152,22 +176,52 @@ def train(
         record["token_table"] = str(token_table)
     if held_out is not None:
         record["validation"] = table_record(held_out)
-    with progress() as listener:
-        trained = fit(
-            table.texts,
-            labels,
-            config,
-            validation=None if held_out is None else (held_out.texts, held_out.single_labels),
-            token_table=vectors,
-            progress=listener,
-        )
-    save_trained(trained, output, source=record)
+    parts = {
+        "rows": table.digest,
+        "validation": None if held_out is None else held_out.digest,
+        "token_table": vectors,
+        "task": task.value,
+    }
+    run = training_run(config, parts, threads=config.train.threads or torch.get_num_threads())
+    with only_writer(output):
+        with progress() as listener:
+            checkpoint, finished = open_checkpoint(
+                output, run, resume=resume, minutes=checkpoint_minutes, progress=listener
+            )
+            if finished is not None:
+                _tell_finished(output, finished, json=json)
+                return
+            with telling_of(checkpoint):
+                trained = fit(
+                    table.texts,
+                    labels,
+                    config,
+                    validation=None if held_out is None else (held_out.texts, held_out.single_labels),
+                    token_table=vectors,
+                    progress=listener,
+                    checkpoint=checkpoint,
+                )
+        with telling_of(checkpoint):
+            save_trained(trained, output, source=record)
+        checkpoint.remove()
     if json:
         print_json({"folder": str(output), "source": record, **trained.record})
     else:
         _print_summary(trained, table, output)
-    stopped = trained.record["network"]["stopped"]
-    if trained.record["network"]["diverged"]:
+    _tell_stopped(output, trained.record)
+
+
+def _tell_finished(output: Path, record: dict[str, Any], *, json: bool) -> None:
+    warn(f"{output} holds the result of this training already: nothing is left to do.")
+    if json:
+        print_json({"folder": str(output), **{name: record[name] for name in record if name != "settings"}})
+    _tell_stopped(output, record)
+
+
+def _tell_stopped(output: Path, record: dict[str, Any]) -> None:
+    """Why training ended early, if it did; raises `TrainingError` where a number was not finite."""
+    stopped = record["network"]["stopped"]
+    if record["network"]["diverged"]:
         raise TrainingError(
             f"training stopped early: {stopped}. {output} holds the model so far; try a smaller "
             "--set train.learning_rate."
