@@ -105,17 +105,25 @@ def server():
         yield running
 
 
-@pytest.mark.parametrize("slices", [False, True], ids=["folds", "slices"])
-def test_a_training_that_was_killed(server, slices):
+@pytest.mark.slow
+@pytest.mark.parametrize(("slices", "number"), [(False, 5), (True, 15)], ids=["folds", "slices"])
+def test_a_training_that_was_killed(server, slices, number):
     whole = trainings.uncut(server, slices=slices)
     assert whole.operations > 300
     for tally, tried in (
-        (trainings.kill_at_operations(server, whole, stride=whole.operations // 7), 7),
-        (trainings.kill_at_random_times(server, whole, 10), 10),
-        (trainings.kill_twice(server, whole, 4), 4),
+        (trainings.kill_at_operations(server, whole, stride=3 * whole.operations // number), number // 3),
+        (trainings.kill_at_random_times(server, whole, number), number),
+        (trainings.kill_twice(server, whole, 2), 2),
     ):
         assert tally.failures == []
         assert tally.tried >= tried
+
+
+@pytest.mark.slow
+def test_a_training_whose_disk_is_full(server):
+    tally = trainings.fill_the_disk(server, trainings.uncut(server, slices=True), stride=90)
+    assert tally.failures == []
+    assert tally.tried >= 4
 
 
 # The command.
@@ -203,8 +211,8 @@ def test_another_training_is_not_gone_on_with(cli, killed, tmp_path, table, monk
     elif change == "version":
         from textlattice.training import checkpoint
 
-        monkeypatch.setattr(checkpoint, "_version", lambda package: "0.0")
-        monkeypatch.setattr(checkpoint, "_PACKAGES", ("torch",))
+        version = checkpoint._version
+        monkeypatch.setattr(checkpoint, "_version", lambda name: "0.0" if name == "torch" else version(name))
     ran = cli(*killed, *(change if isinstance(change, tuple) else ()), "--resume")
     assert ran.code == 1
     assert message in ran.err
