@@ -161,6 +161,31 @@ def damaged_folders(number: int) -> list[Part]:
     return parts
 
 
+def kills(number: int) -> list[Part]:
+    """R5: checkpoints and trainings killed; a failure is one that `--resume` does not end as an uncut one does.
+
+    That is with the same bits in all that the model computes with and in the history of its choices, and nothing
+    else left behind.
+    """
+    return _crashes("R5", number)
+
+
+def power_loss(number: int) -> list[Part]:
+    """R6: states that a loss of power may leave, of a checkpoint; a failure is neither the old nor the new one read.
+
+    Each state once: every operation not yet synced may have reached the disk or not. Nothing is drawn.
+    """
+    return [part | {"bound": None} for part in _crashes("R6", number)]
+
+
+def full_disks(number: int) -> list[Part]:
+    """R7: writes to a full disk; a failure is an old checkpoint lost, another error than ours, anything left over.
+
+    Limits on the length of a file grow in steps of so many bytes. Nothing is drawn.
+    """
+    return [part | {"bound": None} for part in _crashes("R7", number)]
+
+
 def neighbours(number: int) -> list[Part]:
     """R13: texts alone and in random batches; a failure is a change of p above 1e-5, or of the label.
 
@@ -221,6 +246,9 @@ def linear_cost(repeats: int) -> list[Part]:
 FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
     "R1": (bad_texts, 10_000),
     "R4": (damaged_folders, 10_000),
+    "R5": (kills, 200),
+    "R6": (power_loss, 1),
+    "R7": (full_disks, 7),
     "R13": (neighbours, 10_000),
     "R14": (linear_cost, 5),
 }
@@ -298,6 +326,24 @@ def _child(function: str, **arguments: Any) -> Any:
     if done.returncode:
         raise SystemExit(f"{function} {arguments} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _crashes(figure: str, number: int) -> list[Part]:
+    """The parts of a figure of `tests/reliability/crash_figures.py`, a process whose children are killed."""
+    words = [sys.executable, "-m", "reliability.crash_figures", figure, str(number)]
+    parts = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=TESTS) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            told = json.loads(line)
+            if "skipped" in told:
+                print(f"  {told['part']}: skipped, {told['skipped']}", file=sys.stderr, flush=True)
+                continue
+            part = _part(told["part"], told["tried"], len(told["failures"]), told["seconds"])
+            parts.append(part | ({"said": told["failures"][:SHOWN]} if told["failures"] else {}))
+    if process.returncode:
+        raise SystemExit(f"{figure} failed: see above")
+    return parts
 
 
 # Pieces of the figures.
