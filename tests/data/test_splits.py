@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textlattice.data.splits import slice_sizes, strata, stratified_folds, stratified_slices
+from textlattice.data.splits import affordable_rows, slice_sizes, strata, stratified_folds, stratified_slices
 from textlattice.errors import DataError
 
 
@@ -163,3 +163,31 @@ def test_a_rare_label_is_in_every_fold():
     labels = [("common", "rare") if row % 20 == 0 else ("common",) for row in range(100)]
     for fold in stratified_folds(strata(labels), 5, seed=3):
         assert sum("rare" in labels[row] for row in fold) == 1
+
+
+# What can be afforded.
+
+
+def test_all_rows_where_they_may_cost_it():
+    assert affordable_rows(np.array([3, 4]), 7, ["a", "b"], seed=0).tolist() == [0, 1]
+    assert affordable_rows(np.empty(0, np.int64), 0, [], seed=0).tolist() == []
+
+
+@settings(max_examples=50)
+@given(
+    costs=st.lists(st.integers(0, 50), min_size=20, max_size=60),
+    most=st.integers(0, 500),
+    seed=st.integers(0, 9),
+)
+def test_a_share_of_every_class_where_not(costs, most, seed):
+    labels = ["a" if place % 4 else "b" for place in range(len(costs))]
+    rows = affordable_rows(np.array(costs), most, labels, seed=seed)
+    assert np.array(costs)[rows].sum() <= most or len(rows) == 1
+    shares = Counter(labels[row] for row in rows)
+    assert abs(shares["b"] - len(rows) / 4) <= 1
+    assert rows.tolist() == affordable_rows(np.array(costs), most, labels, seed=seed).tolist()
+
+
+def test_the_share_is_not_smaller_than_need_be():
+    rows = affordable_rows(np.full(1_000, 3), 1_500, ["a", "b"] * 500, seed=1)
+    assert len(rows) == 500

@@ -21,6 +21,7 @@ from textlattice.data.json_reader import json_records
 from textlattice.data.parquet_reader import read_parquet
 from textlattice.data.records import Record, Wanted, rows_and_rejects
 from textlattice.data.rows import Reject, Row, Table
+from textlattice.data.stored_rows import StoredRejects, StoredRows, StoredTable
 from textlattice.errors import DataError
 
 _BUILTINS = {
@@ -103,9 +104,12 @@ def read_table(
     require_label: bool,
     keep_columns: bool = False,
 ) -> Table:
-    """The whole source in memory; arguments and errors as for `read_rows`."""
-    rows: list[Row] = []
-    rejects: list[Reject] = []
+    """The whole source, its texts in a temporary file; arguments and errors as for `read_rows`.
+
+    Raises:
+        DataError: Also where there is no room for that file.
+    """
+    rows, rejects = StoredRows(), StoredRejects()
     for item in read_rows(
         source,
         text_columns=text_columns,
@@ -118,7 +122,7 @@ def read_table(
             rows.append(item)
         else:
             rejects.append(item)
-    return Table(source=str(source), rows=rows, rejects=rejects)
+    return StoredTable(source=str(source), rows=rows, rejects=rejects)
 
 
 def _read_file(path: Path, wanted: Wanted) -> Iterator[Row | Reject]:

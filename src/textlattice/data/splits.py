@@ -69,6 +69,26 @@ def stratified_slices(
     return slices
 
 
+def affordable_rows(
+    costs: Int[np.ndarray, " num_rows"], most: int, labels: Sequence[str], *, seed: int
+) -> Rows:
+    """Rows that together cost no more than `most`: all of them, or a share of every class.
+
+    Args:
+        costs: Of each row, not negative.
+        most: What the rows may cost in all; one row may always be kept.
+        labels: Class of each row.
+        seed: Which rows.
+    """
+    total, size = int(costs.sum()), len(costs)
+    rows = np.arange(size)
+    while total > most and size > 1:
+        size = max(1, min(size - 1, size * most // total))
+        rows = stratified_slices(labels, [size], seed=seed)[0]
+        total = int(costs[rows].sum())
+    return rows
+
+
 def stratified_folds(
     labels: Sequence[str], num_folds: int, *, seed: int, groups: Sequence[str] | None = None
 ) -> list[Rows]:
