@@ -12,6 +12,7 @@ from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task
 from textlattice.training import objectives
+from textlattice.training.documents import read_texts
 from textlattice.training.fit import fit
 from textlattice.training.fitting import Fitting
 from textlattice.training.network import network_logits
@@ -122,7 +123,7 @@ def test_patience(tiny_texts, with_slices, monkeypatch):
 def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     texts, labels = tiny_texts
     fitting = Fitting(QUICK, Task(labels=("bad", "good"), priors=(0.5, 0.5)), Progress())
-    corpus, rows = fitting.corpus([*map(document, texts)], labels, None)
+    corpus, rows = fitting.corpus(read_texts(texts, QUICK.text, Progress()), labels, None)
     assert rows.tolist() == list(range(60))
     regressions = fitting.objective.regressions(corpus.targets, np.ones(60))
     wide = WideFitter(corpus.ngrams, regressions).fit(0.3, Progress())
@@ -134,12 +135,6 @@ def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     logits = found.classify(batch, found.encode_forms(batch.forms))
     expected = 2 * wide.logits(read_keys(corpus.documents, QUICK.text, Progress())[1]) + 0.5 * deep
     np.testing.assert_allclose(logits, expected, atol=1e-4)
-
-
-def document(text):
-    from textlattice.text.document import read_document
-
-    return read_document(text, QUICK.text)
 
 
 # What is asked for.

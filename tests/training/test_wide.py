@@ -4,11 +4,13 @@ import scipy.sparse
 from scipy.optimize import minimize
 
 from textlattice.config import preset
+from textlattice.data.spool import Spool
 from textlattice.progress import Progress
 from textlattice.task import Task
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import word_keys
-from textlattice.training import wide
+from textlattice.training import keys, wide
+from textlattice.training.keys import TokenKeys
 from textlattice.training.objectives import SingleObjective
 from textlattice.training.wide import (
     FittedWide,
@@ -24,10 +26,11 @@ TEXT = preset("tiny").text
 
 
 def documents(*rows):
-    """N-gram keys of documents, given as lists of small numbers."""
-    keys = [key for row in rows for key in sorted(row)]
+    """Documents whose n-grams are given as lists of small numbers."""
+    spool, counts = Spool(), np.array([len(row) for row in rows], np.int64)
+    spool.append(np.array([key for row in rows for key in row], np.uint64).tobytes())
     return KeyedDocuments(
-        keys=np.array(keys, np.uint64), doc_ptr=np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        tokens=TokenKeys(spool=spool, starts=np.cumsum(counts) - counts, counts=counts), order=1
     )
 
 
@@ -40,20 +43,25 @@ def read(*texts):
 
 def test_ngrams_of_documents(monkeypatch):
     texts = ["a b a b", "", "b", "A b"]
-    whole = read(*texts)
-    assert np.diff(whole.doc_ptr).tolist() == [6, 0, 1, 3]  # a, b, ab, ba, aba, bab; b; a, b, ab
-    monkeypatch.setattr(wide, "_CHUNK", 2)
-    parts = read(*texts)
-    assert np.array_equal(parts.keys, whole.keys)
-    assert np.array_equal(parts.doc_ptr, whole.doc_ptr)
+    (whole,) = read(*texts).key_parts()
+    assert len(whole) == 6 + 0 + 1 + 3  # a, b, ab, ba, aba, bab; b; a, b, ab
+    documents, known = read(*texts), np.unique(whole)
+    assert documents.num_known(known).tolist() == [6, 0, 1, 3]
+    monkeypatch.setattr(keys, "_MOST_DOCUMENTS", 2)
+    parts = [*read(*texts).key_parts()]
+    assert len(parts) == 2
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert (documents.matrix(known) != read(*texts).matrix(known)).nnz == 0
 
 
 @pytest.mark.parametrize("texts", [[], [""]])
 def test_no_ngrams(texts):
-    found = read(*texts)
-    assert len(found.keys) == 0
-    assert found.doc_ptr.tolist() == [0] * (len(texts) + 1)
-    assert found.matrix(np.array([3], np.uint64)).shape == (len(texts), 1)
+    found, known = read(*texts), np.array([3], np.uint64)
+    assert sum(map(len, found.key_parts())) == 0
+    assert found.num_known(known).tolist() == [0] * len(texts)
+    assert found.matrix(known).shape == (len(texts), 1)
+    assert found.product(known, np.ones((1, 2), np.float32)).shape == (len(texts), 2)
+    assert known_ngrams(found, 2).tolist() == []
 
 
 def test_matrix_and_take():
@@ -164,6 +172,30 @@ def test_a_class_without_rows_gets_a_low_constant(rows):
     np.testing.assert_allclose(fitted.bias, [np.log(999), -np.log(999), -np.log(999)], rtol=1e-5)
 
 
+def test_a_share_of_every_stratum_is_fitted_where_all_would_take_too_much(rows, monkeypatch):
+    targets = np.arange(40) % 4 // 3  # thirty of one class, ten of the other
+    problems = against_the_rest(targets, np.ones(40), 2)
+    whole = WideFitter(rows, problems, strata=[str(target) for target in targets])
+    assert whole.num_rows == 40
+    monkeypatch.setattr(wide, "MOST_ONES", whole.matrix.nnz // 2)
+    fitters = [WideFitter(rows, problems, strata=[str(t) for t in targets], seed=seed) for seed in (0, 0, 1)]
+    first, again, other = (fitter.fit(0.3, Progress()) for fitter in fitters)
+    assert fitters[0].matrix.nnz <= whole.matrix.nnz // 2
+    assert 14 <= first.num_rows <= 21
+    share = fitters[0].regressions.positive.mean()
+    assert min(share, 1 - share) == pytest.approx(0.25, abs=0.05)
+    assert np.array_equal(first.ngrams, whole.ngrams)  # known are those of all documents
+    assert np.array_equal(first.weight, again.weight)
+    assert not np.array_equal(first.weight, other.weight)
+
+
+def test_exactly_as_much_as_is_allowed_is_fitted_whole(rows, monkeypatch):
+    problems = against_the_rest(np.arange(40) % 2, np.ones(40), 2)
+    whole = WideFitter(rows, problems)
+    monkeypatch.setattr(wide, "MOST_ONES", whole.matrix.nnz)
+    assert WideFitter(rows, problems).num_rows == 40
+
+
 def test_without_known_ngrams_the_shares_are_left():
     once = documents([1], [2], [3], [4])  # each n-gram stands in one document only
     fitted = WideFitter(once, against_the_rest(np.array([0, 0, 0, 1]), np.ones(4), 2)).fit(0.1, Progress())
@@ -178,6 +210,7 @@ def test_logits_leave_unknown_ngrams_out():
         weight=np.array([[-1.0, 1.0]]),
         bias=np.array([0.5, 0.25]),
         penalty=1.0,
+        num_rows=3,
     )
     expected = [[-0.5, 1.25], [0.5, 0.25], [0.5, 0.25]]
     np.testing.assert_allclose(fitted.logits(read("good good day", "", "bad")), expected)

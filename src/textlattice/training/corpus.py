@@ -1,4 +1,4 @@
-"""Rows ready to be trained on: cut, keyed, labelled and weighed; slices of them are made by row."""
+"""Rows ready to be trained on: keyed, labelled and weighed; a slice of them copies no text and no key."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Int, Shaped, UInt64
 from torch import Tensor
 
-from textlattice.text.document import Document
+from textlattice.training.documents import CutTexts
+from textlattice.training.keys import TokenKeys
 from textlattice.training.wide import KeyedDocuments
 
 
@@ -16,26 +17,28 @@ class Corpus:
     """Documents that are not empty, with all that training reads of them.
 
     Args:
-        documents: Cut texts.
-        tokens: Keys of their tokens.
-        ngrams: Keys of their distinct n-grams.
+        documents: Their texts, cut when asked for.
+        ngrams: Keys of their distinct n-grams, made when asked for.
         targets: Place of the label of each, or which labels it has.
         weights: Weight of each in the losses, or of each of its labels.
         digests: Of their texts; equal ones have the same text.
     """
 
-    documents: list[Document]
-    tokens: KeyedDocuments
+    documents: CutTexts
     ngrams: KeyedDocuments
     targets: Shaped[np.ndarray, " num_docs *labels"]
     weights: Float[Tensor, " num_docs *labels"]
     digests: UInt64[np.ndarray, " num_docs"]
 
+    @property
+    def tokens(self) -> TokenKeys:
+        """Keys of their tokens."""
+        return self.ngrams.tokens
+
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Corpus":
         """The chosen rows, in the given order."""
         return Corpus(
-            documents=[self.documents[row] for row in rows],
-            tokens=self.tokens.take(rows),
+            documents=self.documents.take(rows),
             ngrams=self.ngrams.take(rows),
             targets=self.targets[rows],
             weights=self.weights[torch.from_numpy(rows)],

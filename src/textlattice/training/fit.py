@@ -17,9 +17,9 @@ from textlattice.progress import Progress
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
-from textlattice.text.document import Document, read_document
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.cross_fit import NUM_FOLDS, fit_with_folds
+from textlattice.training.documents import read_texts
 from textlattice.training.fitting import Fitting
 from textlattice.training.labels import TaskChoice, task_of
 from textlattice.training.optim import keep_freed_memory
@@ -71,7 +71,8 @@ def fit(
     temperature and the thresholds; below, three-fold cross-fitting does, and the final model is trained on all rows.
 
     Args:
-        texts: Any strings; those of which nothing is left teach the priors alone.
+        texts: Any strings; those of which nothing is left teach the priors alone. Each is read again whenever training
+            comes to it, so a sequence that reads on demand keeps them out of memory.
         labels: One a text, or a list or tuple of any number of them.
         config: Settings.
         task: What a label is; `auto` takes lists for any number of labels a text, and never infers an order.
@@ -101,18 +102,19 @@ def fit(
     try:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
-        documents = _read(texts, config, progress)
+        read = read_texts(_in_order(texts), config.text, progress)
         fitting = Fitting(config, first_task, progress, token_table, checkpoint)
-        corpus, rows = fitting.corpus(documents, labels, sample_weight)
+        corpus, rows = fitting.corpus(read, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
             raise DataError(
                 f"training needs at least {NUM_FOLDS} texts with a token, got {len(rows)}; "
                 "check the text column."
             )
-        table_record = {} if token_table is None else fitting.table_record(token_table, corpus.tokens.keys)
+        table_record = {} if token_table is None else fitting.table_record(token_table, corpus.tokens)
         held_out = None
         if validation is not None:
-            held_out = fitting.validation(_read(validation[0], config, progress), _frozen(validation[1]))
+            read = read_texts(_in_order(validation[0]), config.text, progress)
+            held_out = fitting.validation(read, _frozen(validation[1]))
         group_names = None if groups is None else [groups[row] for row in rows]
         if held_out is not None or len(rows) >= CROSS_FIT_BELOW:
             fitted = fit_with_slices(fitting, corpus, held_out, group_names)
@@ -171,11 +173,6 @@ def _injecting(config: Config, table: TokenTable | None) -> Config:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, injected_channels=width))
 
 
-def _read(texts: Sequence[str], config: Config, progress: Progress) -> list[Document]:
-    documents = []
-    progress.begin("reading texts", len(texts))
-    for text in texts:
-        documents.append(read_document(text, config.text))
-        progress.advance()
-    progress.end()
-    return documents
+def _in_order(texts: Sequence[str]) -> Sequence[str]:
+    """The texts as a sequence proper: what counts by names, or is an array, becomes a list."""
+    return texts if isinstance(texts, Sequence) else list(texts)

@@ -8,29 +8,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt64
+from jaxtyping import Float
 from torch import Tensor
 
 from textlattice.batch.collate import Collator
 from textlattice.config import Config
-from textlattice.data.splits import strata
+from textlattice.data.splits import affordable_rows, strata
 from textlattice.errors import DataError, TrainingError
 from textlattice.evaluation.calibrate import Mixture, fit_temperature, fit_thresholds
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task, each_label
-from textlattice.text.digest import text_digests
-from textlattice.text.document import Document
 from textlattice.text.lookup import find_rows
-from textlattice.text.vocabulary import Vocabulary, frequent_keys
+from textlattice.text.vocabulary import MOST_WORDS, Vocabulary
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.corpus import Corpus
+from textlattice.training.documents import ReadTexts
+from textlattice.training.keys import TokenKeys, frequent_among
 from textlattice.training.network import Budget, NetworkRecord, train_network
 from textlattice.training.objectives import OBJECTIVES, Objective
 from textlattice.training.selection import Candidate, Judge
-from textlattice.training.wide import FittedWide, WideFitter, read_keys
-from textlattice.training.word_vectors import cooccurrence_vectors
+from textlattice.training.wide import FittedWide, KeyedDocuments, WideFitter
+from textlattice.training.word_vectors import MOST_TOKENS, cooccurrence_vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,32 +75,30 @@ class Fitting:
         self.objective = self._objective()
 
     def corpus(
-        self, documents: list[Document], labels: Sequence[Label], sample_weight: Sequence[float] | None
+        self, read: ReadTexts, labels: Sequence[Label], sample_weight: Sequence[float] | None
     ) -> tuple[Corpus, np.ndarray]:
         """The documents that are not empty and whose label is known, and their places."""
         targets = self.task.targets(labels)
-        usable = np.array([document.num_tokens > 0 for document in documents], bool)
+        usable = read.documents.num_tokens > 0
         rows = np.flatnonzero(usable if targets.ndim == 2 else usable & (targets >= 0))
         if not len(rows):
             raise DataError("training needs at least one text with a token, got none; check the text column.")
-        documents, targets = [documents[row] for row in rows], targets[rows]
+        targets = targets[rows]
         weights = self.objective.weigh(
             torch.from_numpy(targets),
             None if sample_weight is None else torch.tensor(np.asarray(sample_weight, np.float32)[rows]),
             balanced=self.config.train.class_weight == "balanced",
         )
-        tokens, ngrams = read_keys(documents, self.config.text, self.progress)
         corpus = Corpus(
-            documents=documents,
-            tokens=tokens,
-            ngrams=ngrams,
+            documents=read.documents.take(rows),
+            ngrams=KeyedDocuments(tokens=read.tokens.take(rows), order=self.config.text.ngram_order),
             targets=targets,
             weights=weights,
-            digests=text_digests(documents),
+            digests=read.digests[rows],
         )
         return corpus, rows
 
-    def validation(self, documents: list[Document], labels: Sequence[Label]) -> Corpus:
+    def validation(self, read: ReadTexts, labels: Sequence[Label]) -> Corpus:
         """Rows that choose; a label that no training row has is left out and told, and its row if nothing is left."""
         known = set(self.task.labels)
         strange = [sorted(set(each_label(label)) - known) for label in labels]
@@ -117,15 +115,16 @@ class Fitting:
                 f"validation: {count} of {len(labels)} rows {what}, for no training row has their label "
                 f"({', '.join(map(repr, unknown[:5]))})"
             )
-        return self.corpus(documents, labels, None)[0]
+        return self.corpus(read, labels, None)[0]
 
-    def table_record(self, table: TokenTable, keys: UInt64[np.ndarray, " num_tokens"]) -> dict[str, Any]:
+    def table_record(self, table: TokenTable, tokens: TokenKeys) -> dict[str, Any]:
         """What the record says of a token table: its size, and the share of the training tokens that it knows."""
-        share = float((find_rows(keys, table.keys) >= 0).mean())
+        num_known = sum(int((find_rows(keys, table.keys) >= 0).sum()) for keys in tokens.key_parts())
+        share = num_known / tokens.num_tokens
         if not share:
             raise DataError(
                 f"token table: expected words of the training texts, got {len(table.keys)} keys and none of "
-                f"{len(keys)} tokens among them; make it with the text settings of this training."
+                f"{tokens.num_tokens} tokens among them; make it with the text settings of this training."
             )
         self.progress.note(
             f"token table: {len(table.keys):,} vectors of {table.dim} numbers add {table.num_bytes / 1e6:.1f} MB "
@@ -167,7 +166,16 @@ class Fitting:
             return
         started = time.monotonic()
         weights = corpus.weights.numpy().astype(np.float64)
-        fitter = WideFitter(corpus.ngrams, self.objective.regressions(corpus.targets, weights))
+        fitter = WideFitter(
+            corpus.ngrams,
+            self.objective.regressions(corpus.targets, weights),
+            strata=self.strata(corpus),
+            seed=self.config.train.seed,
+        )
+        if fitter.num_rows < len(corpus.documents):
+            self.progress.note(
+                f"memory: the wide branch is fitted on {fitter.num_rows:,} of {len(corpus.documents):,} rows"
+            )
         self.progress.begin("fitting the wide branch", len(grid) * fitter.num_regressions)
         for place, penalty in enumerate(grid):
             seconds = time.monotonic() - started
@@ -184,7 +192,7 @@ class Fitting:
 
     def build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
         """A fresh network over the words of these rows, the wide branch's tables and the token table."""
-        words = frequent_keys(corpus.tokens.keys)
+        words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
         vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
         if self.token_table is not None:
             vocabulary = dataclasses.replace(vocabulary, injected=self.token_table.keys)
@@ -200,10 +208,11 @@ class Fitting:
             )
         if self.config.train.word_vectors == "cooccurrence":
             self.progress.begin("reading which words keep company")
-            rows = vocabulary.word_rows(corpus.tokens.keys) - np.int32(1)
+            tokens = self._company(corpus)
+            rows = [vocabulary.word_rows(keys) - np.int32(1) for keys in tokens.key_parts()]
             vectors = cooccurrence_vectors(
-                rows,
-                corpus.tokens.doc_ptr,
+                np.concatenate(rows),
+                np.concatenate([[0], np.cumsum(tokens.counts)]),
                 len(words),
                 self.config.model.channels,
                 seed=self.config.train.seed,
@@ -228,6 +237,7 @@ class Fitting:
         held_out_share: float = 0.0,
     ) -> NetworkRecord:
         """Trains the network of a model, or goes on with it; see `train_network`."""
+        train, num_rows = self.config.train, len(corpus.documents)
         return train_network(
             model,
             collator,
@@ -299,6 +309,7 @@ class Fitting:
             "slices": slices,
             "wide": {
                 "num_ngrams": len(wide.ngrams),
+                "num_rows": wide.num_rows,
                 "penalty": wide.penalty,
                 "selection_log_loss": {str(c): round(v, 5) for c, v in wide_losses.items()},
             },
@@ -313,6 +324,18 @@ class Fitting:
             },
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+    def _company(self, corpus: Corpus) -> TokenKeys:
+        """The tokens whose company is counted."""
+        tokens = corpus.tokens
+        if tokens.num_tokens <= MOST_TOKENS:
+            return tokens
+        seed = self.config.train.seed
+        chosen = tokens.take(affordable_rows(tokens.counts, MOST_TOKENS, self.strata(corpus), seed=seed))
+        self.progress.note(
+            f"memory: word vectors begin with the company of {chosen.num_tokens:,} of {tokens.num_tokens:,} tokens"
+        )
+        return chosen
 
     def _objective(self) -> Objective:
         """A fresh one, for what it learns belongs to one network."""

@@ -24,6 +24,7 @@ from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
 from textlattice.training.checkpoint import Checkpoint
+from textlattice.training.documents import character_counts, token_counts
 from textlattice.training.objectives import Objective
 from textlattice.training.optim import (
     WeightAverage,
@@ -156,7 +157,7 @@ def train_network(
     """
     checkpoint = checkpoint or Checkpoint()
     record = NetworkRecord(total_steps=total_steps)
-    loads = np.array([document.num_characters for document in documents])
+    loads = character_counts(documents)
     steps_per_epoch = -(-len(documents) // config.batch_size)
     optimiser = adamw(
         nn.ModuleList([model, objective]),
@@ -281,7 +282,7 @@ def network_logits(
     parts = []
     for batch in bounded_batches(
         documents,
-        (document.num_tokens for document in documents),
+        map(int, token_counts(documents)),
         max_load=MAX_TOKENS,
         max_items=MAX_DOCUMENTS,
     ):

@@ -9,6 +9,9 @@ WINDOW = 5
 """Tokens on each side that count as company."""
 MOST_CONTEXTS = 10_000
 """Words, the most frequent, whose company is counted."""
+MOST_TOKENS = 1 << 23
+"""Tokens whose company is counted, of more a share of the documents: 8 million, some 1.2 times those of the reviews of
+IMDB. The matrix of counts would grow with the text."""
 
 
 def cooccurrence_vectors(

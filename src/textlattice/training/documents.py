@@ -1,0 +1,113 @@
+"""Texts of which some are cut at a time: a sequence of documents, and what one pass over all of them keeps."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, UInt64
+
+from textlattice.config import TextConfig
+from textlattice.data.spool import OnDemand
+from textlattice.progress import Progress
+from textlattice.text.digest import text_digests
+from textlattice.text.document import Document, read_document
+from textlattice.training.keys import KeyWriter, TokenKeys, in_chunks
+
+
+class CutTexts(OnDemand[Document]):
+    """Documents, each cut whenever it is asked for: that costs some two hundredths of training on it once.
+
+    Args:
+        texts: Their texts, among others.
+        config: How they are cut.
+        rows: Place of each among the texts.
+        num_tokens: Tokens of each.
+        num_characters: Normalised characters of each.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        config: TextConfig,
+        *,
+        rows: Int[np.ndarray, " num_docs"],
+        num_tokens: Int[np.ndarray, " num_docs"],
+        num_characters: Int[np.ndarray, " num_docs"],
+    ) -> None:
+        self.texts, self.config, self.rows = texts, config, rows
+        self.num_tokens, self.num_characters = num_tokens, num_characters
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def item(self, place: int) -> Document:
+        """The document at a place."""
+        return read_document(self.texts[int(self.rows[place])], self.config)
+
+    def take(self, docs: Int[np.ndarray, " chosen"]) -> "CutTexts":
+        """The chosen documents, in the given order."""
+        return CutTexts(
+            self.texts,
+            self.config,
+            rows=self.rows[docs],
+            num_tokens=self.num_tokens[docs],
+            num_characters=self.num_characters[docs],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTexts:
+    """What one pass over texts gives.
+
+    Args:
+        documents: One a text, the empty ones included.
+        tokens: Keys of their tokens.
+        digests: Of their texts; equal ones have the same text.
+    """
+
+    documents: CutTexts
+    tokens: TokenKeys
+    digests: UInt64[np.ndarray, " num_docs"]
+
+
+def read_texts(texts: Sequence[str], config: TextConfig, progress: Progress) -> ReadTexts:
+    """Texts, cut once; memory holds some 50 bytes of each, and their tokens as far as a spool keeps them there.
+
+    Args:
+        texts: Any strings; they are read again whenever a document is asked for.
+        config: How they are cut and keyed.
+        progress: Told of each text.
+    """
+    writer = KeyWriter(config)
+    num_tokens, num_characters, digests = array("q"), array("q"), array("Q")
+    progress.begin("reading texts", len(texts))
+    for chunk in in_chunks(read_document(text, config) for text in texts):
+        writer.add(chunk)
+        num_tokens.extend(document.num_tokens for document in chunk)
+        num_characters.extend(document.num_characters for document in chunk)
+        digests.extend(text_digests(chunk).tolist())
+        progress.advance(len(chunk))
+    progress.end()
+    documents = CutTexts(
+        texts,
+        config,
+        rows=np.arange(len(num_tokens)),
+        num_tokens=np.array(num_tokens, np.int64),
+        num_characters=np.array(num_characters, np.int64),
+    )
+    return ReadTexts(documents=documents, tokens=writer.keys(), digests=np.array(digests, np.uint64))
+
+
+def token_counts(documents: Sequence[Document]) -> Int[np.ndarray, " num_docs"]:
+    """Tokens of each document, without cutting it again where they are known."""
+    if isinstance(documents, CutTexts):
+        return documents.num_tokens
+    return np.array([document.num_tokens for document in documents], np.int64)
+
+
+def character_counts(documents: Sequence[Document]) -> Int[np.ndarray, " num_docs"]:
+    """Normalised characters of each document, likewise."""
+    if isinstance(documents, CutTexts):
+        return documents.num_characters
+    return np.array([document.num_characters for document in documents], np.int64)
