@@ -81,7 +81,7 @@ def run_ours(data: Dataset, config: Config, *, plain: bool = False) -> dict[str,
         models["deep"] = None if deep is None else judge(task, softmax(deep), data.test.labels)
     network = trained.record["network"]
     slices = trained.record["slices"]
-    docs_per_step = slices["fit"] / -(-slices["fit"] // config.train.batch_size)
+    docs_per_step = slices["fit"] / -(-slices["fit"] // config.train.batch_size_for(slices["fit"]))
     num_outputs = trained.task.num_outputs
     return {
         **_answers_to(task, data),

@@ -175,3 +175,24 @@ def test_dotted_settings(settings, section, expected):
 def test_dotted_settings_that_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         Config().with_settings(settings)
+
+
+@pytest.mark.parametrize(
+    ("train", "num_rows", "batch_size", "total_steps"),
+    [
+        (TrainConfig(), 1, 8, 1_000),  # one step a pass
+        (TrainConfig(), 1_200, 8, 1_050),  # 150 steps a pass, seven passes
+        (TrainConfig(), 2_667, 8, 1_002),
+        (TrainConfig(), 10_000, 30, 1_002),
+        (TrainConfig(), 21_333, 63, 1_017),
+        (TrainConfig(), 22_500, 64, 1_056),
+        (TrainConfig(), 100_000, 64, 4_689),
+        (TrainConfig(epochs=1), 1_200, 8, 150),  # passes asked for are kept to
+        (TrainConfig(epochs=10), 1_200, 12, 1_000),
+        (TrainConfig(steps=7), 1_200, 8, 7),
+        (TrainConfig(least_steps=1), 100, 64, 6),
+        (TrainConfig(batch_size=4), 100, 4, 1_000),
+    ],
+)
+def test_few_rows_make_small_batches_and_more_passes(train, num_rows, batch_size, total_steps):
+    assert (train.batch_size_for(num_rows), train.total_steps(num_rows)) == (batch_size, total_steps)

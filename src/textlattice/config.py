@@ -15,6 +15,9 @@ from typing import Any, Literal, TypeVar
 
 from textlattice.errors import ConfigError
 
+_EPOCHS = 3
+_SMALLEST_BATCH = 8
+
 Normalisation = Literal["nfc", "nfkc", "none"]
 RandomEdges = Literal["affine", "uniform"]
 
@@ -179,10 +182,11 @@ class TrainConfig:
     """How a model is trained; saved for the record, never needed to load.
 
     Args:
-        epochs: Passes over the fit rows; the schedule spans them.
+        epochs: Passes over the fit rows; the schedule spans them. None takes 3, or as many as give `least_steps`.
         steps: Exact number of optimiser steps instead of epochs.
         max_minutes: Budget for everything after reading, in minutes.
-        batch_size: Documents per batch; batches carry equal numbers of characters.
+        batch_size: Most documents per batch; batches carry equal numbers of characters.
+        least_steps: With fewer steps than these, batches are smaller, down to 8 documents: few rows need small ones.
         learning_rate: Peak of the one-cycle schedule.
         weight_decay: Decoupled weight decay of matrices and embedding rows.
         betas: Moments of AdamW.
@@ -191,15 +195,16 @@ class TrainConfig:
         label_smoothing: Mass spread over all classes.
         word_vectors: What word rows begin as: vectors of `cooccurrence` in the fit rows, or `random` small numbers.
         class_weight: `balanced` weighs each class by the inverse of its frequency.
-        patience: Epochs without a better selection loss before training stops.
+        patience: Epochs without a better selection loss, in the second half of the schedule, before training stops.
         seed: Seed of weights, row order, dropout and graph salts.
         threads: PyTorch threads; 0 keeps PyTorch's own choice.
     """
 
-    epochs: int = 3
+    epochs: int | None = None
     steps: int | None = None
     max_minutes: float | None = None
     batch_size: int = 64
+    least_steps: int = 1000
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
@@ -213,9 +218,9 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            _require(getattr(self, name) > 0, f"train.{name} must be positive, got {getattr(self, name)}.")
-        _require(self.steps is None or self.steps > 0, f"train.steps must be positive, got {self.steps}.")
+        for name in ("epochs", "steps", "batch_size", "least_steps", "patience"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"train.{name} must be positive, got {value}.")
         for name in ("max_minutes", "learning_rate", "clip"):
             value = getattr(self, name)
             _require(
@@ -237,6 +242,17 @@ class TrainConfig:
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
         _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
         _require_seed("train.seed", self.seed)
+
+    def batch_size_for(self, num_rows: int) -> int:
+        """Documents per batch for so many fit rows."""
+        passes = self.epochs or _EPOCHS
+        return min(self.batch_size, max(_SMALLEST_BATCH, passes * num_rows // self.least_steps))
+
+    def total_steps(self, num_rows: int) -> int:
+        """Length of the schedule for so many fit rows, before any time budget."""
+        steps_per_epoch = -(-num_rows // self.batch_size_for(num_rows))
+        epochs = self.epochs or max(_EPOCHS, -(-self.least_steps // max(1, steps_per_epoch)))
+        return self.steps or epochs * steps_per_epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +297,7 @@ PRESETS: dict[str, Config] = {
         model=CnnGnnConfig(
             char_channels=8, channels=16, num_heads=2, head_channels=16, dropout=0.1, word_dropout=0.1
         ),
-        train=TrainConfig(epochs=3, batch_size=16, learning_rate=5e-3, ema_decay=0.9),
+        train=TrainConfig(epochs=3, batch_size=16, least_steps=1, learning_rate=5e-3, ema_decay=0.9),
     ),
 }
 

@@ -147,12 +147,11 @@ class Fitting:
 
     def steps_per_epoch(self, num_rows: int) -> int:
         """Batches of so many rows."""
-        return -(-num_rows // self.config.train.batch_size)
+        return -(-num_rows // self.config.train.batch_size_for(num_rows))
 
     def total_steps(self, num_rows: int) -> int:
         """Length of the schedule for so many rows, before any budget."""
-        train = self.config.train
-        return train.steps or train.epochs * self.steps_per_epoch(num_rows)
+        return self.config.train.total_steps(num_rows)
 
     def fit_wides(self, corpus: Corpus, grid: tuple[float, ...], share: float = 1.0) -> Iterator[FittedWide]:
         """The wide branch for each penalty; the grid is cut short where it would take a third of the time budget.
@@ -244,9 +243,9 @@ class Fitting:
             corpus.documents,
             corpus.targets,
             corpus.weights,
-            self.config.train,
+            dataclasses.replace(train, batch_size=train.batch_size_for(num_rows)),
             objective=self._objective(),
-            total_steps=total_steps or self.total_steps(len(corpus.documents)),
+            total_steps=total_steps or self.total_steps(num_rows),
             stop_epoch=stop_epoch,
             budget=self.budget,
             budget_shares=budget_shares,

@@ -37,6 +37,8 @@ def fit_with_slices(
     if "best" in kept:
         best = Candidate.from_stage(kept["best"])
     history = kept.setdefault("history", [])
+    num_fit = len(fit_rows.documents)
+    half = fitting.total_steps(num_fit) // (2 * fitting.steps_per_epoch(num_fit))  # epochs while the rate is high
 
     def on_epoch(epoch: int, train_loss: float) -> bool:
         deep = network_logits(model, collator, selection.documents)
@@ -47,7 +49,7 @@ def fit_with_slices(
             best.loss, best.epoch, best.mixture = figures["log_loss"], epoch, mixture
             best.state = snapshot(model)
             kept["best"] = best.to_stage()
-        return epoch - best.epoch < fitting.config.train.patience
+        return epoch - max(best.epoch, half) < fitting.config.train.patience
 
     network = fitting.train(
         model,
