@@ -16,7 +16,10 @@ Parts = Iterator[tuple[str, Callable[[], Tally | str]]]
 
 
 def kills(number: int) -> Parts:
-    """R5: a checkpoint alone, then whole trainings; `number` of them are killed at a random time."""
+    """R5: a checkpoint alone, then whole trainings; `number` of them are killed at a random time.
+
+    The last 90 file operations hold a checkpoint, the model folder, and the removal of the checkpoint.
+    """
     with Server(saves=True) as server:
         yield "checkpoint, killed at every file operation", lambda: saves.kill_at_every_operation(server)
         yield (
@@ -25,22 +28,18 @@ def kills(number: int) -> Parts:
         )
     with Server() as server:
         folds, slices = (trainings.uncut(server, slices=slices) for slices in (False, True))
-        yield (
-            "training with slices, killed at every file operation",
-            lambda: trainings.kill_at_operations(server, slices),
-        )
-        yield (
-            "training with folds, killed at each of the last 90 file operations",
-            lambda: trainings.kill_at_operations(server, folds, last=90),
-        )
         for name, whole in (("slices", slices), ("folds", folds)):
+            yield (
+                f"training with {name}, killed at each of its last 90 file operations",
+                lambda whole=whole: trainings.kill_at_operations(server, whole, last=90),
+            )
             yield (
                 f"training with {name}, killed at a random time",
                 lambda whole=whole: trainings.kill_at_random_times(server, whole, number // 2),
             )
             yield (
                 f"training with {name}, killed at random and again after the restart",
-                lambda whole=whole: trainings.kill_twice(server, whole, max(2, number // 7)),
+                lambda whole=whole: trainings.kill_twice(server, whole, max(2, number // 10)),
             )
 
 
