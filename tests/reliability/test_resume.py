@@ -27,13 +27,16 @@ class Cut(Exception):
 
 
 class Cutter(Progress):
-    """Cuts a training when it has moved on so many times."""
+    """Cuts a training when it has moved on so many times since its texts were read."""
 
     def __init__(self, last=None):
-        self.last, self.moves = last, 0
+        self.last, self.moves, self.reading = last, 0, True
+
+    def begin(self, stage, total=None):
+        self.reading = stage.startswith("reading") and self.moves == 0
 
     def advance(self, steps=1, **figures):
-        self.moves += 1
+        self.moves += not self.reading
         if self.moves == self.last:
             raise Cut
 
@@ -53,11 +56,10 @@ def test_a_training_of_each_kind(tmp_path, tiny_texts, kind, slices):
     run = training_run(CONFIG, [texts, labels, options], threads=1)
     counter = Cutter()
     expected = fit(texts, labels, CONFIG, progress=counter, **options)
-    for number, last in enumerate(
-        np.linspace(70, counter.moves, 4 if kind == "single" else 2, dtype=int)
-    ):  # the first 60 read the texts
+    cuts = np.linspace(5, counter.moves, 4 if kind == "single" else 2, dtype=int)
+    for number, last in enumerate(cuts):
         path, trained, times = tmp_path / str(number), None, 0
-        for cutter in (Cutter(int(last)), Cutter(int(last) - 10), Cutter()):
+        for cutter in (Cutter(int(last)), Cutter(int(last) - 2), Cutter()):
             checkpoint = Checkpoint(path, run, minutes=0.0)
             if checkpoint.exists():
                 checkpoint.resume()
@@ -85,7 +87,7 @@ def test_time_that_was_spent_counts(tmp_path, tiny_texts):
     run = training_run(config, tiny_texts, threads=1)
     checkpoint = Checkpoint(tmp_path / "c", run, minutes=0.0)
     with pytest.raises(Cut):
-        fit(*tiny_texts, config, progress=Cutter(70), checkpoint=checkpoint)
+        fit(*tiny_texts, config, progress=Cutter(8), checkpoint=checkpoint)
     checkpoint.resume()
     checkpoint.seconds_spent = 600.0
     record = fit(*tiny_texts, config, checkpoint=checkpoint).record

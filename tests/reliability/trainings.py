@@ -101,7 +101,7 @@ def fill_the_disk(server: Server, whole: Uncut, stride: int) -> Tally:
             told = (
                 ended.code == 1 and "No space left on device" in ended.err and "unexpected" not in ended.err
             )
-            fault = None if told else f"ended with {ended.code}: {ended.err[-500:]}"
+            fault = None if told else _fault(ended, folder, whole)  # what needs no room may still end well
             ended = train(server, folder, slices=whole.slices, resume=True)
             tally.count(fault or _fault(ended, folder, whole), f"full from {full_from}")
     return tally
