@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -54,6 +54,57 @@ def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytes
     config = preset("tiny").with_settings({"train.epochs": 10, "train.patience": 10, "train.threads": 1})
     path = tmp_path_factory.mktemp("models") / "tiny"
     save_trained(fit(*tiny_texts, config), path, source={"name": "reviews"})
+    return path
+
+
+TOPICS = {"sea": "waves salt harbour", "war": "cannon siege treaty", "art": "canvas opera sonnet"}
+STARS = ("awful dull", "weak thin", "plain fair", "fine warm", "superb radiant")
+
+
+def make_topics(num_texts: int, seed: int = 5) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Texts of any number of three topics, told by their words."""
+    draw = np.random.default_rng(seed)
+    texts, labels = [], []
+    for number in range(num_texts):
+        chosen = [name for name in sorted(TOPICS) if draw.random() < 0.4]
+        words = [word for name in chosen for word in draw.choice(TOPICS[name].split(), 2)]
+        texts.append(f"page {number} tells of {' '.join(draw.permutation(words))} and more")
+        labels.append(tuple(chosen))
+    return texts, labels
+
+
+def make_stars(num_texts: int, seed: int = 6) -> tuple[list[str], list[str]]:
+    """Texts of one to five stars; one of their two adjectives may be a star off."""
+    draw = np.random.default_rng(seed)
+    places = draw.integers(0, 5, num_texts)
+    near = np.clip(places + draw.integers(-1, 2, num_texts), 0, 4)
+    texts = [
+        f"evening {number}: {draw.choice(STARS[place].split())} and {draw.choice(STARS[other].split())}"
+        for number, (place, other) in enumerate(zip(places, near, strict=True))
+    ]
+    return texts, [str(place + 1) for place in places]
+
+
+@pytest.fixture(scope="session")
+def topics_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained folder of the preset `tiny` for texts of any number of topics; not to be changed."""
+    return _folder_of(make_topics(90), "multi", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def stars_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained folder of the preset `tiny` for texts of one to five stars; not to be changed."""
+    return _folder_of(make_stars(90), "ordinal", tmp_path_factory)
+
+
+def _folder_of(rows: tuple[list[str], Any], kind: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from textlattice.config import preset
+    from textlattice.training.fit import fit
+    from textlattice.training.save import save_trained
+
+    config = preset("tiny").with_settings({"train.epochs": 6, "train.patience": 6, "train.threads": 1})
+    path = tmp_path_factory.mktemp("models") / kind
+    save_trained(fit(*rows, config, task=kind), path, source={"name": kind})
     return path
 
 

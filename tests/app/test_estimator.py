@@ -15,7 +15,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import textlattice
+from conftest import make_stars, make_topics
+from textlattice import load
 from textlattice.app.estimator import TextClassifier
+from textlattice.app.estimator_targets import read_targets
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, ConfigError, DataError
 from textlattice.runtime.token_table import token_table, write_token_table
@@ -202,7 +205,7 @@ def test_what_is_no_column_of_texts(fitted, X, error, message):
         (["a", "b"], None, {}, "requires y to be passed, but the target y is None"),
         (["a", "b"], [0.5, 1.5], {}, "Unknown label type"),
         (["a", "b"], [0.0, np.nan], {}, "y contains NaN"),
-        (["a", "b"], [[0, 1], [1, 0]], {}, "y should be a 1d array"),
+        (["a", "b"], [[0, 3], [1, 0]], {}, "y must hold lists of names"),
     ],
 )
 def test_what_cannot_be_fitted(X, y, extra, message):
@@ -366,7 +369,7 @@ class NumericRows(TextClassifier):
 
     def fit(self, X, y, sample_weight=None, groups=None):
         if y is not None:
-            X, y = validate_data(self, X, y)
+            X, y = validate_data(self, X, y, multi_output=np.ndim(y) == 2 and np.shape(y)[1] > 1)
         return super().fit(sentences(X), y, sample_weight=sample_weight, groups=groups)
 
     def predict_proba(self, X):
@@ -415,3 +418,114 @@ EXPECTED_FAILURES = {
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+# Any number of labels, and labels in an order.
+
+
+def quick(**parameters):
+    return TextClassifier("tiny", steps=4, threads=1, **parameters)
+
+
+def test_lists_of_names_go_in_and_come_out():
+    texts, labels = make_topics(90)
+    y = [list(row) for row in labels]
+    classifier = quick().fit(texts, y)
+    assert classifier.classes_.tolist() == ["art", "sea", "war"]
+    answers = classifier.predict([*texts[:5], ""])
+    assert all(isinstance(answer, tuple) for answer in answers)
+    assert classifier.score(texts, y) == pytest.approx(
+        np.mean([set(a) == set(b) for a, b in zip(classifier.predict(texts), labels, strict=True)])
+    )
+    assert classifier.score(texts, [set(row) for row in labels]) > 0.5
+    probabilities = classifier.predict_proba(texts)
+    assert probabilities.shape == (90, 3)
+    given = (probabilities >= classifier.trained_.task.thresholds).tolist()
+    assert given == [[name in answer for name in classifier.classes_] for answer in classifier.predict(texts)]
+    weights = np.arange(90) % 2
+    half = classifier.score(texts[1::2], y[1::2])
+    assert classifier.score(texts, y, sample_weight=weights) == pytest.approx(half)
+
+
+@pytest.mark.parametrize("form", ["array", "lists", "sparse"])
+def test_an_indicator_matrix_goes_in_and_comes_out(form):
+    texts, labels = make_topics(90)
+    dense = np.array([[name in row for name in ("sea", "none", "war", "art")] for row in labels], int)
+    y = {"array": dense, "lists": dense.tolist(), "sparse": scipy.sparse.csr_matrix(dense)}[form]
+    classifier = quick().fit(texts, y)
+    assert classifier.classes_.tolist() == [0, 1, 2, 3]
+    answers = classifier.predict(texts)
+    assert (answers.shape, answers.dtype) == ((90, 4), np.int64)
+    assert not answers[:, 1].any()  # no training row had it
+    assert (answers == dense).mean() > 0.9
+    probabilities = classifier.predict_proba(texts)
+    assert (probabilities[:, 1] == 0).all()
+    assert np.isneginf(classifier.decision_function(texts)[:, 1]).all()
+    assert classifier.score(texts, dense) == (answers == dense).all(axis=1).mean()
+
+
+def test_stars_in_an_order():
+    texts, labels = make_stars(90)
+    y = np.array(labels, int) * 5  # 5 and 25: as text they would stand in another order
+    classifier = quick(task="ordinal").fit(texts, y)
+    assert classifier.trained_.task.labels == ("5", "10", "15", "20", "25")
+    assert classifier.classes_.tolist() == [5, 10, 15, 20, 25]
+    answers = classifier.predict(texts)
+    assert answers.dtype == y.dtype
+    assert np.abs(answers - y).mean() < 5
+    scores = classifier.decision_function(texts)
+    assert scores.shape == (90,)
+    assert np.corrcoef(scores, y)[0, 1] > 0.7
+    np.testing.assert_allclose(classifier.predict_proba(texts).sum(axis=1), 1)
+
+
+def test_an_order_by_name():
+    texts, labels = make_stars(60)
+    names = ["awful", "weak", "plain", "fine", "superb"]
+    classifier = quick(task="ordinal", label_order=names)
+    classifier.fit(texts, [names[int(label) - 1] for label in labels])
+    assert list(classifier.trained_.task.labels) == names
+    assert classifier.classes_.tolist() == sorted(names)
+    by_name = dict(zip(sorted(names), classifier.predict_proba(["awful dull"])[0], strict=True))
+    assert by_name["awful"] + by_name["weak"] > by_name["fine"] + by_name["superb"]
+
+
+def test_weights_by_class_of_several_labels():
+    texts, labels = make_topics(60)
+    weights = read_targets([list(row) for row in labels], "C", task="auto").weights({"sea": 3, "art": 0.5})
+    expected = [max([{"sea": 3, "art": 0.5}.get(name, 1) for name in row], default=1) for row in labels]
+    assert weights.tolist() == expected
+    quick(class_weight={"sea": 3}).fit(texts, [list(row) for row in labels])
+
+
+def test_a_saved_folder_and_a_copy_answer_alike(tmp_path):
+    texts, labels = make_topics(60)
+    classifier = quick().fit(texts, [list(row) for row in labels])
+    classifier.save(tmp_path / "model")
+    assert load(tmp_path / "model").predict(texts) == classifier.predict(texts)
+    copy = pickle.loads(pickle.dumps(classifier))  # noqa: S301
+    assert copy.predict(texts) == classifier.predict(texts)
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "message"),
+    [
+        ([["a"], ["b"], "c"], "auto", "a list of labels in every row, got str at place 2"),
+        (
+            [["a"], [1], ["c"]],
+            "auto",
+            "lists of names .str., got int at place 1; for numbers give an indicator",
+        ),
+        ([["a"], ["b"], ["c"]], "single", "expected one label a text for task='single', got lists of labels"),
+        (np.eye(3, dtype=int), "ordinal", "task='ordinal', got an indicator matrix; use task='multi'"),
+        (["a", "b", "a"], "multi", "any number of labels a text for task='multi', .* got one label each"),
+        (["a", "b", "a"], "ordinal", "expected numbers, got 'a'; name all labels from the lowest"),
+        (["a", "b", "a"], "regression", "task must be auto, single, multi or ordinal, got 'regression'"),
+        (np.array([[1, 0], [2, 1], [0, 1]]), "auto", "a matrix of 0 and 1 with a column a label"),
+        ([["a"], ["a"], []], "auto", "two or more classes in y, got only one class: 'a'"),
+        ([[], [], []], "auto", "two or more classes in y, got rows without a label"),
+    ],
+)
+def test_labels_that_do_not_fit_the_task(y, task, message):
+    with pytest.raises(ValueError, match=message):
+        quick().set_params(task=task).fit(["one text", "two texts", "three"], y)

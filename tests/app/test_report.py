@@ -21,6 +21,7 @@ def explanation(text, *words, status="ok", window=1, label="good & new", spellin
         end = pieces[-1].end
     return Explanation(
         text=text,
+        answer=label,
         label=label,
         probability=0.875,
         status=status,

@@ -10,6 +10,7 @@ import pytest
 
 from textlattice.app.loading import load
 from textlattice.errors import ArtefactError, MissingExtraError
+from textlattice.runtime.training_texts import read_training_texts
 from textlattice.text.document import read_document
 
 pytestmark = pytest.mark.slow  # the exporter alone takes ten seconds
@@ -160,3 +161,16 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "textlattice.export.onnx", raising=False)
     with pytest.raises(MissingExtraError, match=r"export to ONNX needs the extra \[train,export\]"):
         import textlattice.export.onnx  # noqa: F401
+
+
+@pytest.mark.parametrize("kind", ["topics", "stars"])
+def test_other_kinds_of_task_are_exported_whole(request, tmp_path, kind):
+    source = request.getfixturevalue(f"{kind}_folder")
+    export(source, tmp_path / "exported")
+    trained, exported = load(source), load(tmp_path / "exported")
+    assert exported.task == trained.task
+    texts = [*TEXTS, "page 3 tells of waves and cannon", "evening 3: superb and radiant"]
+    np.testing.assert_allclose(exported.probabilities(texts), trained.probabilities(texts), atol=1e-5)
+    assert exported.predict(texts) == trained.predict(texts)
+    digests = read_training_texts(tmp_path / "exported")
+    assert digests.tolist() == read_training_texts(source).tolist()

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,12 +18,61 @@ from typing import Any, Protocol, runtime_checkable
 from textlattice.data.rows import Reject, Row
 from textlattice.errors import DataError, MissingExtraError
 from textlattice.runtime.predictor import MAX_DOCUMENTS, Answer, Predictor
+from textlattice.task import Task
 
 ADDED = ("label", "probability", "status", "error")
 """Columns that a table gains; where the input has one of that name, ours gets `predicted_` before it."""
+ADDED_OF_MANY = ("labels", "probabilities", "status", "error")
+"""The same where a text may have any number of labels: they stand in one cell, and so do their probabilities."""
 EXTRA_COLUMN = "extra_column"
 """Error of a row with a column that the first usable row has not; JSON lines take any row."""
 _ROW_GROUP = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerForm:
+    """How an answer stands in the columns of a table.
+
+    Args:
+        task: What is answered.
+        separator: Between the labels of one cell.
+    """
+
+    task: Task
+    separator: str = "|"
+
+    def check(self) -> None:
+        """Does nothing where the labels of one cell can be told apart.
+
+        Raises:
+            DataError: A label holds the separator.
+        """
+        if self.task.kind != "multi":
+            return
+        broken = next((name for name in self.task.labels if self.separator in name), None)
+        if not self.separator or broken is not None:
+            raise DataError(
+                f"--label-separator: expected a text that stands in no label, got {self.separator!r}"
+                + (f", and the label {broken!r}" if broken is not None else "")
+                + "; choose another one, or write the answers as .jsonl."
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return ADDED_OF_MANY if self.task.kind == "multi" else ADDED
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of those that hold numbers."""
+        return () if self.task.kind == "multi" else ("probability",)
+
+    def cells(self, answer: Answer) -> tuple[object, ...]:
+        """What stands in them."""
+        if isinstance(answer.label, str):
+            return answer.label, answer.probabilities[answer.label], answer.status, None
+        probabilities = (f"{answer.probabilities[name]:.6g}" for name in answer.label)
+        return self.separator.join(answer.label), self.separator.join(probabilities), answer.status, None
 
 
 @runtime_checkable
@@ -80,8 +130,14 @@ def keeps_columns(output: Path | None) -> bool:
 
 
 @contextmanager
-def answer_writer(output: Path | None, source: str) -> Iterator[AnswerWriter]:
-    """A writer for a file by its suffix, or for JSON lines on stdout; finished at the end of the block."""
+def answer_writer(output: Path | None, source: str, form: AnswerForm) -> Iterator[AnswerWriter]:
+    """A writer for a file by its suffix, or for JSON lines on stdout; finished at the end of the block.
+
+    Args:
+        output: The file, or None.
+        source: What the rows come from; a table in parquet gives its types.
+        form: How an answer stands in a table.
+    """
     if output is None:
         yield _JsonLines(sys.stdout)
         sys.stdout.flush()
@@ -89,7 +145,7 @@ def answer_writer(output: Path | None, source: str) -> Iterator[AnswerWriter]:
     with replacing(output) as aside:
         suffix = output.suffix.lower()
         if suffix == ".parquet":
-            parquet = _Parquet(aside, source)
+            parquet = _Parquet(aside, source, form)
             try:
                 yield parquet
                 parquet.finish()
@@ -97,7 +153,7 @@ def answer_writer(output: Path | None, source: str) -> Iterator[AnswerWriter]:
                 parquet.close()
         else:
             with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                delimited = _Delimited(stream, "\t" if suffix == ".tsv" else ",")
+                delimited = _Delimited(stream, "\t" if suffix == ".tsv" else ",", form)
                 writer: AnswerWriter = _JsonLines(stream) if suffix == ".jsonl" else delimited
                 yield writer
                 writer.finish()
@@ -134,7 +190,8 @@ class _JsonLines:
             assert isinstance(item, Reject)
             values = {"row": item.number, "error": item.reason}
         else:
-            values = {"label": answer.label, "probabilities": answer.probabilities}
+            several = isinstance(answer.label, tuple)
+            values = {"labels" if several else "label": answer.label, "probabilities": answer.probabilities}
             if answer.status != "ok":
                 values["status"] = answer.status
         self.stream.write(json.dumps(values, ensure_ascii=False) + "\n")
@@ -153,7 +210,9 @@ class _Table:
     A later row with a column more has no place for it: it keeps the others and gets `extra_column` for an answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, form: AnswerForm) -> None:
+        form.check()
+        self.form = form
         self.columns: list[str] | None = None
         self.waiting: list[Reject] = []
 
@@ -172,12 +231,12 @@ class _Table:
         if not values.keys() <= set(self.columns):
             self.emit(values, (None, None, None, EXTRA_COLUMN))
             return EXTRA_COLUMN
-        self.emit(values, (answer.label, answer.probabilities[answer.label], answer.status, None))
+        self.emit(values, self.form.cells(answer))
         return None
 
     def settle(self, columns: list[str]) -> None:
         self.columns = columns
-        added = [f"predicted_{name}" if name in columns else name for name in ADDED]
+        added = [f"predicted_{name}" if name in columns else name for name in self.form.columns]
         taken = [name for name in added if name in columns]
         if taken:
             raise DataError(f"the source has a column {taken[0]!r} already; rename it.")
@@ -198,8 +257,8 @@ class _Table:
 
 
 class _Delimited(_Table):
-    def __init__(self, stream: _Stream, delimiter: str) -> None:
-        super().__init__()
+    def __init__(self, stream: _Stream, delimiter: str, form: AnswerForm) -> None:
+        super().__init__(form)
         self.writer = csv.writer(_LineFeeds(stream), delimiter=delimiter)
 
     def begin(self, columns: list[str], added: list[str]) -> None:
@@ -224,8 +283,8 @@ class _LineFeeds:
 class _Parquet(_Table):
     """Columns of a parquet source keep their types; those of other sources become text."""
 
-    def __init__(self, path: Path, source: str) -> None:
-        super().__init__()
+    def __init__(self, path: Path, source: str, form: AnswerForm) -> None:
+        super().__init__(form)
         self.path = path
         self.types = _parquet_types(source)
         self.file: Any = None
@@ -237,7 +296,7 @@ class _Parquet(_Table):
         import pyarrow.parquet as pq
 
         kept = [pa.field(name, self.types.get(name, pa.string())) for name in columns]
-        kinds = (pa.string(), pa.float64(), pa.string(), pa.string())
+        kinds = (pa.float64() if name in self.form.numbers else pa.string() for name in self.form.columns)
         self.schema = pa.schema([*kept, *map(pa.field, added, kinds)])
         self.file = pq.ParquetWriter(self.path, self.schema)
 

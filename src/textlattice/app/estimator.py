@@ -1,13 +1,13 @@
 """The classifier as a scikit-learn estimator: texts and labels in, labels and probabilities out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from textlattice import config
 from textlattice.app.terminal import progress
@@ -17,8 +17,6 @@ from textlattice.runtime.token_table import TokenTable, read_token_table
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils import Tags
-    from sklearn.utils.class_weight import compute_sample_weight
-    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import (
         assert_all_finite,
         check_consistent_length,
@@ -26,7 +24,9 @@ try:
         column_or_1d,
     )
 
+    from textlattice.app.estimator_targets import read_targets
     from textlattice.training.fit import fit
+    from textlattice.training.labels import TaskChoice
     from textlattice.training.save import predictor_of, save_trained
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("textlattice"):
@@ -41,7 +41,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
     `X` is anything that holds one text (`str`) a row: a list, a tuple, an array, a column of pandas, Polars
     or Arrow, or a frame or array of one column. An empty text is allowed. Labels may be of any dtype that
-    scikit-learn takes; predictions have the same.
+    scikit-learn takes; predictions have the same. Where a text may have any number of labels, `y` holds a list,
+    tuple or set of names a text, or is an indicator matrix [num_texts, num_labels]; predictions have the form of `y`.
 
     Args:
         preset: Name of the settings to start from, `base` or `tiny`.
@@ -54,10 +55,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         threads: PyTorch threads while training; 0 keeps PyTorch's own choice.
         class_weight: `balanced`, or a weight by label.
         token_table: Vectors of words from elsewhere, a `TokenTable` or the path of its file.
+        task: What a label is: `single`, `multi` or `ordinal` (one of several in an order); `auto` takes lists and
+            indicator matrices for any number of labels a text, and never infers an order.
+        label_order: Labels from lowest to highest, for `ordinal`; None takes ascending numbers.
         verbose: Whether training shows its progress on stderr.
 
     Attributes:
-        classes_: Labels, ascending.
+        classes_: Labels, ascending; the columns of an indicator matrix.
         trained_: The fitted model with its settings and the record of its training.
         predictor_: What answers texts, the same as `textlattice.load` gives for a saved folder.
 
@@ -79,6 +83,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         threads: int = 0,
         class_weight: str | Mapping[Any, int | float] | None = None,
         token_table: TokenTable | str | PathLike[str] | None = None,
+        task: TaskChoice = "auto",
+        label_order: Sequence[Any] | None = None,
         verbose: bool = False,
     ) -> None:
         self.preset = preset
@@ -90,6 +96,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         self.threads = threads
         self.class_weight = class_weight
         self.token_table = token_table
+        self.task = task
+        self.label_order = label_order
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "TextClassifier":
@@ -97,65 +105,93 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
             X: Texts.
-            y: One label a text.
+            y: One label a text; or any number of them, as a list of names each or as an indicator matrix.
             sample_weight: Weight of each row in all losses, not negative; a row of weight 0 is left out.
             groups: Rows of one group stay on one side whenever rows are held out inside the training.
 
         Raises:
             ConfigError: The preset or a setting is unknown, or a value does not fit (a ValueError).
-            DataError: The token table knows none of the tokens (a ValueError).
+            DataError: Labels do not fit the task, or the token table knows none of the tokens (a ValueError).
             ArtefactError: The file of the token table cannot be read (an OSError).
             TypeError: A row is no text.
             ValueError: Lengths differ, there are no rows, or fewer than two labels.
             TrainingError: Training diverged at once (a RuntimeError).
         """
-        texts, y = _texts(X), _targets(y, type(self).__name__)
-        check_consistent_length(texts, y, sample_weight, groups)
+        texts = _texts(X)
+        targets = read_targets(y, type(self).__name__, task=self.task)
+        check_consistent_length(texts, targets.rows, sample_weight, groups)
         weights = _weights(sample_weight)
         if isinstance(self.class_weight, Mapping):
-            by_class = compute_sample_weight(dict(self.class_weight), y)
+            by_class = targets.weights(self.class_weight)
             weights = by_class if weights is None else weights * by_class
         used = np.arange(len(texts)) if weights is None else np.flatnonzero(weights)
-        classes = np.unique(y[used])
-        if len(classes) < 2:
-            found = (
-                f"only one class: {classes.tolist()[0]!r}" if len(classes) else "rows of weight zero alone"
-            )
+        targets = targets.take(used)
+        if len(targets.seen) < 2:
+            none = "rows without a label" if len(used) else "rows of weight zero alone"
+            found = f"only one class: {targets.seen[0]!r}" if targets.seen else none
             raise ValueError(f"{type(self).__name__} needs rows of two or more classes in y, got {found}.")
         with progress() if self.verbose else nullcontext() as listener:
             trained = fit(
                 [texts[row] for row in used],
-                [str(label) for label in y[used].tolist()],
+                targets.labels,
                 self._config(),
+                task=targets.kind,
+                label_order=targets.order(self.label_order),
                 sample_weight=None if weights is None else weights[used].tolist(),
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
                 token_table=self._token_table(),
                 progress=listener,
             )
-        self.classes_ = classes
+        self.classes_ = targets.classes
+        self.form_ = targets.form
         self.trained_ = trained
         self.predictor_ = predictor_of(trained)
         return self
 
-    def predict(self, X: Any) -> Shaped[np.ndarray, " num_texts"]:
-        """The most probable label of each text."""
+    def predict(self, X: Any) -> Any:
+        """The label of each text, an array [num_texts]; where a text may have any number, in the form that `y` had."""
         probabilities = self._calibrated(X)
-        names = {name: place for place, name in enumerate(map(str, self.classes_.tolist()))}
-        places = np.array([names[name] for name in self.trained_.task.labels])
-        return self.classes_[places[self.trained_.task.decide(probabilities)]]
+        decisions = self.trained_.task.decide(probabilities)
+        if self.form_ == "column":
+            return self.classes_[self._places()[decisions]]
+        given = np.zeros((len(decisions), len(self.classes_)), bool)
+        given[:, self._places()] = decisions
+        if self.form_ == "matrix":
+            return given.astype(np.int64)
+        return [tuple(self.classes_[row].tolist()) for row in given]
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "num_texts num_classes"]:
-        """Calibrated probabilities of each text, in the order of `classes_`; rows sum to 1.
+        """Calibrated probabilities of each text, in the order of `classes_`.
 
-        An empty text gets the shares of the labels in the training rows.
+        Rows sum to 1, but where a text may have any number of labels: there each label has its own, 0 where no training
+        row had it. An empty text gets the shares of the labels in the training rows.
         """
-        return self._calibrated(X)[:, self._order()]
+        return self._in_order(self._calibrated(X), missing=0.0)
 
     def decision_function(self, X: Any) -> Float[np.ndarray, "num_texts ..."]:
-        """Logits before calibration, in the order of `classes_`; of two labels the second less the first."""
+        """Logits before calibration, in the order of `classes_`; of two labels the second less the first.
+
+        Where labels have an order, their latent score.
+        """
         check_is_fitted(self)
-        logits = self.predictor_.logits(_texts(X))[:, self._order()]
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        logits = self.predictor_.logits(_texts(X))
+        if self.trained_.task.kind == "ordinal":
+            return logits[:, 0]
+        logits = self._in_order(logits, missing=-np.inf)
+        two = self.form_ == "column" and len(self.classes_) == 2
+        return logits[:, 1] - logits[:, 0] if two else logits
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the texts that are answered rightly, with all of their labels."""
+        check_is_fitted(self)
+        if self.form_ != "lists":
+            return float(super().score(X, y, sample_weight))
+        answers = self.predict(X)
+        check_consistent_length(answers, y, sample_weight)
+        right = [
+            set(map(str, answer)) == set(map(str, wanted)) for answer, wanted in zip(answers, y, strict=True)
+        ]
+        return float(np.average(right, weights=sample_weight))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model as a folder that `textlattice.load` reads; an older model there is replaced.
@@ -171,9 +207,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.predictor_.probabilities(_texts(X))
 
-    def _order(self) -> list[int]:
-        """Place in the task of each of `classes_`; the task sorts labels as text, 10 before 9."""
-        return [self.trained_.task.labels.index(str(label)) for label in self.classes_.tolist()]
+    def _places(self) -> np.ndarray:
+        """Place in `classes_` of each label of the task, which sorts them as text, 10 before 9, or by their order."""
+        places = {name: place for place, name in enumerate(map(str, self.classes_.tolist()))}
+        return np.array([places[name] for name in self.trained_.task.labels])
+
+    def _in_order(self, columns: np.ndarray, *, missing: float) -> np.ndarray:
+        """Columns of the task in the order of `classes_`."""
+        ordered = np.full((len(columns), len(self.classes_)), missing)
+        ordered[:, self._places()] = columns
+        return ordered
 
     def _token_table(self) -> TokenTable | None:
         if self.token_table is None or isinstance(self.token_table, TokenTable):
@@ -196,6 +239,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
+        tags.classifier_tags.multi_label = True
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -229,17 +273,6 @@ def _texts(X: Any) -> list[str]:
                 "str() and fill what is missing with ''."
             )
     return texts
-
-
-def _targets(y: Any, estimator: str) -> Shaped[np.ndarray, " num_rows"]:
-    """The labels as an array that can be sorted."""
-    if y is None:
-        raise ValueError(f"{estimator} requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    return y
 
 
 def _weights(sample_weight: Any) -> Float[np.ndarray, " num_rows"] | None:

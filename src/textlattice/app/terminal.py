@@ -23,6 +23,8 @@ from textlattice.progress import Progress
 SECONDS_BETWEEN_LINES = 10.0
 """Between two lines of progress where stderr is no terminal."""
 SHOWN_REJECTS = 5
+MEASURES = {"accuracy": "accuracy", "micro_f1": "micro F1"}
+"""Words for the figure that tells how training goes."""
 _WIDE = 100_000  # columns where the output is no terminal, so that nothing is wrapped
 
 
@@ -148,8 +150,10 @@ class _Shown(Progress):
         parts = [f"epoch {record['epoch']}:"]
         if "train_loss" in record:
             parts.append(f"loss {record['train_loss']:.4f},")
-        parts.append(f"held-out log loss {record['log_loss']:.4f}, accuracy {percent(record['accuracy'])}")
-        wide, deep = percent(record["wide_accuracy"]), percent(record["deep_accuracy"])
+        measure = "accuracy" if "accuracy" in record else "micro_f1"
+        words = MEASURES[measure]
+        parts.append(f"held-out log loss {record['log_loss']:.4f}, {words} {percent(record[measure])}")
+        wide, deep = percent(record[f"wide_{measure}"]), percent(record[f"deep_{measure}"])
         parts.append(f"(n-grams alone {wide}, graph alone {deep})")
         self.note(" ".join(parts))
 

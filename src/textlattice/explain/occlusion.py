@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from textlattice.batch.sampler import bounded_batches
 from textlattice.errors import ConfigError
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS, Predictor
+from textlattice.task import Label, Task
 from textlattice.text.document import Document, read_document
 from textlattice.text.normalise import Normalised
 
@@ -54,7 +55,8 @@ class Explanation:
 
     Args:
         text: The original text.
-        label: The answer.
+        answer: The answer; a tuple of labels, perhaps empty, where a text may have any number.
+        label: The label that is explained.
         probability: Its probability.
         status: `empty` where nothing is left of the text after normalising; there are no tokens then.
         window: Tokens a piece; 1 unless the text has more tokens than passes were allowed.
@@ -63,6 +65,7 @@ class Explanation:
     """
 
     text: str
+    answer: Label
     label: str
     probability: float
     status: Literal["ok", "empty"]
@@ -72,7 +75,12 @@ class Explanation:
 
 
 def explain(
-    predictor: Predictor, text: str, *, max_passes: int = 512, num_characters: int = 5
+    predictor: Predictor,
+    text: str,
+    *,
+    label: str | None = None,
+    max_passes: int = 512,
+    num_characters: int = 5,
 ) -> Explanation:
     """The answer to a text, with the weight of each token.
 
@@ -82,12 +90,13 @@ def explain(
     Args:
         predictor: Gives the answers.
         text: Any string.
+        label: What to explain; None takes the answer, or the most probable label where a text may have any number.
         max_passes: Pieces at most; a longer text is cut into windows of ceil(tokens / max_passes) tokens.
         num_characters: How many of the heaviest tokens are taken apart by character; tokens of more than 64
             characters are passed over.
 
     Raises:
-        ConfigError: `max_passes` is below 1.
+        ConfigError: `max_passes` is below 1, or the model does not know the label.
 
     Source: Zeiler and Fergus (arXiv 1311.2901), section 4.2, on tokens in place of squares of an image;
     erasure of words after Li, Monroe and Jurafsky (arXiv 1612.08220), with log-odds for log-likelihood.
@@ -96,14 +105,15 @@ def explain(
         raise ConfigError(f"max_passes must be 1 or more, got {max_passes}; try 512.")
     document = read_document(text, predictor.config.text)
     probabilities = predictor.batch_probabilities([document])
-    label = int(predictor.task.decide(probabilities)[0])
+    (answer,) = predictor.task.names(predictor.task.decide(probabilities))
+    chosen = _chosen(predictor.task, answer, probabilities[0], label)
     num_tokens = document.num_tokens
     window = max(1, -(-num_tokens // max_passes))
     bounds = np.append(np.arange(0, num_tokens, window), num_tokens)
-    full = _log_odds(probabilities, label)[0]
+    full = _log_odds(predictor, [document], chosen)[0]
 
     def drops(documents: Iterator[Document], count: int) -> Float[np.ndarray, " count"]:
-        return full - _label_log_odds(predictor, documents, [num_tokens] * count, label)
+        return full - _label_log_odds(predictor, documents, [num_tokens] * count, chosen)
 
     pieces = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
     weights = drops((_without_tokens(document, *piece) for piece in pieces), len(pieces))
@@ -120,8 +130,9 @@ def explain(
         )
     return Explanation(
         text=text,
-        label=predictor.task.labels[label],
-        probability=float(probabilities[0, label]),
+        answer=answer,
+        label=predictor.task.labels[chosen],
+        probability=float(probabilities[0, chosen]),
         status="ok" if num_tokens else "empty",
         window=window,
         tokens=tokens,
@@ -133,17 +144,32 @@ def _label_log_odds(
     predictor: Predictor, documents: Iterator[Document], loads: Sequence[int], label: int
 ) -> Float[np.ndarray, " num_docs"]:
     batches = bounded_batches(documents, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)
-    parts = [_log_odds(predictor.batch_probabilities(batch), label) for batch in batches]
+    parts = [_log_odds(predictor, batch, label) for batch in batches]
     return np.concatenate([np.empty(0), *parts])
 
 
 def _log_odds(
-    probabilities: Float[np.ndarray, "num_docs num_classes"], label: int
+    predictor: Predictor, documents: Sequence[Document], label: int
 ) -> Float[np.ndarray, " num_docs"]:
-    """log p - log(1 - p), with 1 - p summed over the other labels so that it does not vanish beside 1."""
+    """log p - log(1 - p), computed so that neither vanishes beside 1."""
+    if predictor.task.kind == "multi":
+        return predictor.batch_logits(documents)[:, label] / predictor.task.temperature
+    probabilities = predictor.batch_probabilities(documents)
     others = np.delete(probabilities, label, axis=1).sum(axis=1)
     tiny = np.finfo(np.float64).tiny
     return np.log(np.maximum(probabilities[:, label], tiny)) - np.log(np.maximum(others, tiny))
+
+
+def _chosen(
+    task: Task, answer: Label, probabilities: Float[np.ndarray, " num_labels"], asked: str | None
+) -> int:
+    """Place of the label that is explained."""
+    if asked is None:
+        return int(probabilities.argmax()) if isinstance(answer, tuple) else task.labels.index(answer)
+    if asked not in task.labels:
+        shown = ", ".join(task.labels[:10]) + (" and others" if len(task.labels) > 10 else "")
+        raise ConfigError(f"label must be one that the model knows ({shown}), got {asked!r}.")
+    return task.labels.index(asked)
 
 
 def _without_tokens(document: Document, first: int, last: int) -> Document:

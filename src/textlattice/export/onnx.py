@@ -25,6 +25,7 @@ from textlattice.runtime.onnx_engine import (
     batch_inputs,
     form_inputs,
 )
+from textlattice.runtime.training_texts import TRAINING_TEXTS
 from textlattice.text.document import read_document
 
 try:
@@ -104,6 +105,7 @@ def export_folder(source: Path, target: Path) -> None:
             "allowed": MAX_DIFFERENCE,
         },
     }
+    kept = {name: saved.folder.files[name] for name in (TRAINING_TEXTS,) if name in saved.folder.files}
     records = (
         {"training.json": saved.folder.json("training.json")} if "training.json" in saved.folder.files else {}
     )
@@ -113,7 +115,7 @@ def export_folder(source: Path, target: Path) -> None:
         config=saved.config,
         task=saved.task,
         vocabulary=saved.vocabulary,
-        engine_files=files,
+        engine_files=files | kept,
         records={**records, "export.json": record},
         card=saved.folder.files.get("README.md", b"# A textlattice model\n").decode()
         + "\nExported to ONNX: it runs without PyTorch. How far its logits differ stands in `export.json`.\n",

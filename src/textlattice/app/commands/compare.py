@@ -7,18 +7,30 @@ import typer
 from textlattice.app.commands.options import (
     Json,
     LabelColumn,
+    LabelOrder,
     LabelSeparator,
     Preset,
     Seed,
     Settings,
     Source,
+    TaskChoice,
+    TaskOption,
     TextColumns,
     configure,
+    label_order,
     needs,
     text_columns,
 )
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, say
 from textlattice.data.readers import read_table
+
+FIGURES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "quadratic_weighted_kappa": "kappa",
+}
+"""Columns of the table; those that a task has not are left out."""
 
 
 def compare(
@@ -37,12 +49,16 @@ def compare(
     text: TextColumns = None,
     label: LabelColumn = "label",
     label_separator: LabelSeparator = None,
+    task: TaskOption = TaskChoice.AUTO,
+    order: LabelOrder = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Train ours and simple baselines and say which to use.
 
-    All see the same rows; differences come with their 95 % interval and the p value of McNemar's test.
+    All see the same rows; differences come with their 95 % interval and, of accuracy, the p value of McNemar's
+    test. Models of any number of labels are compared by macro F1, of labels in an order by quadratic weighted
+    kappa.
 
     \b
     Examples:
@@ -67,18 +83,28 @@ def compare(
         report_rejects(table.rejects, table.source)
     with progress() as listener:
         result = compare_models(
-            tables[0], config, test=tables[1] if len(tables) > 1 else None, seed=seed, progress=listener
+            tables[0],
+            config,
+            test=tables[1] if len(tables) > 1 else None,
+            task=task.value,
+            label_order=label_order(order),
+            seed=seed,
+            progress=listener,
         )
     if json:
         print_json(result.to_dict())
         return
+    figures = {name: words for name, words in FIGURES.items() if getattr(result.rows[0], name) is not None}
+    several = result.task == "multi"
     print_table(
         [
             "model",
-            "accuracy",
-            "macro F1",
+            *(
+                "rows all right" if several and name == "accuracy" else words
+                for name, words in figures.items()
+            ),
             "points against ours",
-            "p value",
+            *(["p value"] if result.task == "single" else []),
             "training",
             "texts/s",
             "parameters",
@@ -86,13 +112,12 @@ def compare(
         [
             (
                 row.name,
-                percent(row.accuracy),
-                percent(row.macro_f1),
+                *(percent(getattr(row, name)) for name in figures),
                 ""
                 if row.ours_minus_it is None
                 else f"{-row.ours_minus_it.difference:+.1f} "
                 f"({-row.ours_minus_it.high:+.1f} to {-row.ours_minus_it.low:+.1f})",
-                "" if row.p_value is None else f"{row.p_value:.2g}",
+                *(["" if row.p_value is None else f"{row.p_value:.2g}"] if result.task == "single" else []),
                 f"{row.train_seconds:,.1f} s",
                 number(row.predict_docs_per_second, 0),
                 number(row.parameters),

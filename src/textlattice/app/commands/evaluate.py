@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
 from textlattice.app.commands.options import (
     Folder,
@@ -21,8 +22,24 @@ from textlattice.data.rows import Table
 from textlattice.errors import DataError
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
+from textlattice.runtime.training_texts import read_training_texts, texts_seen
+from textlattice.task import TaskKind, each_label
 
-SHARES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1")
+SHARES: dict[TaskKind, tuple[str, ...]] = {
+    "single": ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1"),
+    "ordinal": ("accuracy", "quadratic_weighted_kappa", "macro_f1", "weighted_f1"),
+    "multi": (
+        *("subset_accuracy", "micro_precision", "micro_recall", "micro_f1"),
+        *("macro_precision", "macro_recall", "macro_f1", "lrap"),
+    ),
+}
+"""Figures shown in per cent, by kind of task."""
+NUMBERS = {
+    "mae": "mean distance in classes",
+    "macro_auc": "macro AUC",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+}
 MAX_CONFUSION_LABELS = 12
 
 
@@ -36,9 +53,10 @@ def evaluate(
 ) -> None:
     """Measure a model on a table with known labels.
 
-    Accuracy, F1, calibration, intervals, and each label by itself. Rows that cannot be read are reported and
-    left out; empty texts count, with their answer. A label that the model does not know is an error of the
-    model, and reported.
+    Accuracy, F1, calibration, intervals, and each label by itself; quadratic weighted kappa and the mean distance
+    for labels in an order. Rows that cannot be read are reported and left out; empty texts count, with their
+    answer. A label that the model does not know is an error of the model, and reported. So are texts that the
+    model was trained on.
 
     \b
     Examples:
@@ -55,12 +73,15 @@ def evaluate(
     )
     report_rejects(table.rejects, source)
     with progress() as listener:
-        result = evaluation(predictor, table, listener)
+        result = evaluation(predictor, table, listener, read_training_texts(folder))
     if unknown := result["unknown_labels"]:
         names = ", ".join(f"{name} ({num:,})" for name, num in list(unknown.items())[:5])
+        what = "labels" if predictor.task.kind == "multi" else "rows with labels"
+        warn(f"{source}: {result['num_unknown_labels']:,} {what} that the model does not know: {names}")
+    if seen := result["num_seen_in_training"]:
         warn(
-            f"{source}: {result['num_unknown_labels']:,} rows with labels that the model does not know: "
-            f"{names}"
+            f"{source}: {seen:,} of {result['num_rows']:,} rows have a text that the model was trained on; they "
+            "flatter it."
         )
     if json:
         print_json(result)
@@ -68,27 +89,46 @@ def evaluate(
         _print_figures(result)
 
 
-def evaluation(predictor: Predictor, table: Table, listener: Progress) -> dict[str, Any]:
-    """All metrics of a table, with `num_rejected` and the counts of `unknown_labels`.
+def evaluation(
+    predictor: Predictor,
+    table: Table,
+    listener: Progress,
+    training_texts: UInt64[np.ndarray, " num_texts"] | None = None,
+) -> dict[str, Any]:
+    """All metrics of a table, those that fit the task.
+
+    Args:
+        predictor: The model.
+        table: Rows with labels.
+        listener: Told of each row.
+        training_texts: Digests of the texts that the model was trained on, ascending; None where they are not known.
+
+    Returns:
+        The metrics, with `num_rejected`, the counts of `unknown_labels`, and `num_seen_in_training`, the rows whose
+        text is one of the training texts (None where those are not known).
 
     Raises:
-        DataError: The table has no usable row, or one with a list of labels.
+        DataError: The table has no usable row, or one with a list of labels where the task wants one.
     """
-    from textlattice.evaluation import metrics
+    from textlattice.evaluation.answers import evaluate_answers
 
     if not table.rows:
         raise DataError(
             f"{table.source}: expected rows to evaluate on, got none that can be used "
             f"({len(table.rejects):,} rejected)."
         )
-    place = {name: target for target, name in enumerate(predictor.task.labels)}
-    labels = table.single_labels
-    targets = np.array([place.get(label, -1) for label in labels], np.int64)
-    unknown = Counter(label for label in labels if label not in place)
-    result = metrics.evaluate(_probabilities(predictor, table, listener), targets, predictor.task.labels)
+    task = predictor.task
+    labels = [*(table.given_labels if task.kind == "multi" else table.single_labels)]
+    unknown = Counter(name for label in labels for name in each_label(label) if name not in set(task.labels))
+    result = evaluate_answers(task, _probabilities(predictor, table, listener), labels)
+    seen = None
+    if training_texts is not None:
+        seen = int(texts_seen(table.texts, training_texts, predictor.config.text).sum())
     return {
+        "task": task.kind,
         "num_rows": result["num_rows"],
         "num_rejected": len(table.rejects),
+        "num_seen_in_training": seen,
         "unknown_labels": dict(unknown.most_common()),
         **result,
     }
@@ -107,19 +147,18 @@ def _probabilities(predictor: Predictor, table: Table, listener: Progress) -> np
 
 
 def _print_figures(result: dict[str, Any]) -> None:
-    intervals = result["intervals"]
     rows = [("rows", number(result["num_rows"]), "")]
     if result["num_rejected"]:
         rows.append(("rows rejected", number(result["num_rejected"]), ""))
-    for name in SHARES:
-        bounds = intervals.get(name)
+    for name in SHARES[result["task"]]:
+        bounds = result["intervals"].get(name)
         between = (
             "" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} % (95 % interval)"
         )
         rows.append((name.replace("_", " "), percent(result[name]), between))
-    rows.append(("macro AUC", number(result["macro_auc"]), ""))
-    rows.append(("log loss", number(result["log_loss"]), ""))
-    rows.append(("calibration error", number(result["ece"]), ""))
+    for name, words in NUMBERS.items():
+        if name in result:
+            rows.append((words, number(result[name]), ""))
     print_table(["", "", ""], rows)
     print_table(
         ["label", "rows", "precision", "recall", "F1"],
@@ -135,7 +174,7 @@ def _print_figures(result: dict[str, Any]) -> None:
         ],
     )
     labels = result["labels"]
-    if len(labels) <= MAX_CONFUSION_LABELS:
+    if "confusion_matrix" in result and len(labels) <= MAX_CONFUSION_LABELS:
         print_table(
             ["rows: label, columns: answer", *labels],
             [

@@ -29,6 +29,15 @@ def explain(
             "--html", metavar="FILE", help="Write a page with every token as well.", show_default=False
         ),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="NAME",
+            help="Label to explain. Default: the answer, or the most probable one of any number.",
+            show_default=False,
+        ),
+    ] = None,
     max_passes: Annotated[
         int,
         typer.Option(
@@ -52,7 +61,7 @@ def explain(
       textlattice explain model --text "$(cat letter.txt)" --html letter.html
     """
     predictor = load(folder)
-    explanation = occlusion.explain(predictor, text, max_passes=max_passes)
+    explanation = occlusion.explain(predictor, text, label=label, max_passes=max_passes)
     edges = kept_edges(predictor, text)
     if html is not None:
         from textlattice.app.report import explanation_html
@@ -83,9 +92,14 @@ def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
 
 
 def _print_explanation(explanation: Explanation) -> None:
+    if explanation.answer != explanation.label:
+        answer = explanation.answer
+        say(f"answer: {(', '.join(answer) or 'no label') if isinstance(answer, tuple) else answer}")
     say(f"{explanation.label} ({percent(explanation.probability)})")
     if explanation.status == "empty":
-        say("Nothing is left of the text after normalising; the answer is the most frequent training label.")
+        say(
+            "Nothing is left of the text after normalising; the answer is that of the shares in the training rows."
+        )
         return
     say("")
     console().print(_coloured(explanation), soft_wrap=True)

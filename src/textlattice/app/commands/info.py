@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from textlattice.app.commands.options import Json, Settings, configure
-from textlattice.app.terminal import number, percent, print_json, print_table
+from textlattice.app.terminal import MEASURES, number, percent, print_json, print_table
 from textlattice.config import to_dict
 
 COSTS = {
@@ -80,9 +80,12 @@ def folder_figures(folder: Path) -> dict[str, Any]:
     record = saved.folder.json("training.json") if "training.json" in files else {}
     return {
         "engine": saved.engine,
+        "task": saved.task.kind,
         "labels": list(saved.task.labels),
         "priors": list(saved.task.priors),
         "temperature": saved.task.temperature,
+        "thresholds": list(saved.task.thresholds),
+        "cut_points": list(saved.task.cut_points),
         "num_words": len(saved.vocabulary.words),
         "num_ngrams": len(saved.vocabulary.ngrams),
         "num_injected": len(saved.vocabulary.injected),
@@ -98,11 +101,13 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     training = result["training"]
     labels = result["labels"]
     shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
-    rows = [("engine", result["engine"]), (f"{len(labels)} labels", shown)]
+    words = {"single": "", "multi": ", any number a text", "ordinal": " in an order"}[result["task"]]
+    rows = [("engine", result["engine"]), (f"{len(labels)} labels{words}", shown)]
     if training:
         rows.append(("trained on", f"{training['num_rows']:,} rows of {training['source'].get('name', '?')}"))
         epoch = training["sum"]["epoch"]
         chosen = next((entry for entry in training["history"] if entry["epoch"] == epoch), None)
         if chosen is not None:
-            rows.append(("accuracy on held-out training rows", percent(chosen["accuracy"])))
+            measure = training.get("measure", "accuracy")  # folders of 0.1.0 name none
+            rows.append((f"{MEASURES[measure]} on held-out training rows", percent(chosen[measure])))
     return [*rows, ("size", f"{result['bytes'] / 1e6:,.1f} MB")]

@@ -1,13 +1,16 @@
 """Options that several commands share, and what is made of them."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from textlattice.config import Config, preset
+from textlattice.data.rows import Table
 from textlattice.errors import MissingExtraError
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, trained or exported.")]
@@ -39,6 +42,34 @@ LabelSeparator = Annotated[
         show_default=False,
     ),
 ]
+
+
+class TaskChoice(StrEnum):
+    """What a label is."""
+
+    AUTO = "auto"
+    SINGLE = "single"
+    MULTI = "multi"
+    ORDINAL = "ordinal"
+
+
+TaskOption = Annotated[
+    TaskChoice,
+    typer.Option(
+        "--task",
+        help="What a label is: one of several (single), any number of them (multi), or one of several in an order "
+        "(ordinal). auto: multi where labels are lists, else single.",
+    ),
+]
+LabelOrder = Annotated[
+    str | None,
+    typer.Option(
+        "--label-order",
+        metavar="A,B,C",
+        help="Labels from the lowest to the highest, for --task ordinal; not needed where they are numbers.",
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base or tiny.")
 ]
@@ -58,6 +89,21 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of e
 def text_columns(chosen: list[str] | None) -> tuple[str, ...]:
     """The text columns asked for, `text` if none."""
     return tuple(chosen or ["text"])
+
+
+def label_order(given: str | None) -> list[str] | None:
+    """The labels of `--label-order`; one with a comma in it stands in double quotes."""
+    return None if given is None else next(csv.reader([given], skipinitialspace=True), [])
+
+
+def labels_of(table: Table, task: TaskChoice) -> list[str | tuple[str, ...]]:
+    """What the rows of a table are labelled with.
+
+    Raises:
+        DataError: A row has no label, or a list of them where the task wants one.
+    """
+    single = task in (TaskChoice.SINGLE, TaskChoice.ORDINAL)
+    return [*(table.single_labels if single else table.given_labels)]
 
 
 def configure(name: str, settings: Sequence[str] | None, direct: dict[str, Any]) -> Config:

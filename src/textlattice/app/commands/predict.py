@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from textlattice.app.answer_files import (
+    AnswerForm,
     answer_writer,
     answered,
     check_answer_file,
@@ -33,6 +34,14 @@ def predict(
         ),
     ] = None,
     text: TextColumns = None,
+    label_separator: Annotated[
+        str,
+        typer.Option(
+            "--label-separator",
+            metavar="TEXT",
+            help="Between the labels of one cell of a table, where a text may have any number.",
+        ),
+    ] = "|",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if a row could not be answered.")
     ] = False,
@@ -40,7 +49,9 @@ def predict(
     """Label each row of a table, in order.
 
     JSON lines hold a label and the probability of every label. Tables keep the columns of the source and gain
-    label, probability, status and error ("predicted_label" and so on where the source has such a column).
+    label, probability, status and error ("predicted_label" and so on where the source has such a column). Where
+    a text may have any number of labels, JSON lines hold a list of labels; tables gain labels and probabilities,
+    several of them in one cell.
     A text of which nothing is left gets the shares of the training rows and the status "empty". A row that
     cannot be read is answered in its place by its number and the reason; in a table so is a row of JSON with a
     column that the first row has not ("extra_column").
@@ -53,12 +64,13 @@ def predict(
     """
     check_answer_file(output, source)
     predictor = load(folder)
+    form = AnswerForm(task=predictor.task, separator=label_separator)
     items = read_rows(
         source, text_columns=text_columns(text), require_label=False, keep_columns=keeps_columns(output)
     )
     num_rows, num_empty = 0, 0
     faults: Counter[str] = Counter()
-    with answer_writer(output, source) as writer:
+    with answer_writer(output, source, form) as writer:
         for item, answer in answered(predictor, items):
             reason = writer.write(item, answer)
             num_rows += 1

@@ -55,8 +55,8 @@ def explanation_html(explanation: Explanation) -> str:
 def _notes(explanation: Explanation) -> list[str]:
     if explanation.status == "empty":
         return [
-            '<p class="note">Nothing is left of this text after normalising: the answer is the most frequent '
-            "label of the training rows.</p>"
+            '<p class="note">Nothing is left of this text after normalising: the answer is that of the shares '
+            "of the labels in the training rows.</p>"
         ]
     if explanation.window > 1:
         return [
