@@ -32,6 +32,7 @@ lint: setup ## check style, types and generated documents
 	$(BIN)/mypy
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/reliability_tables.py --check
+	$(BIN)/python scripts/messages.py --check
 	$(BIN)/python benchmarks/plot.py --check
 
 format: setup ## put the code in order
@@ -41,6 +42,7 @@ format: setup ## put the code in order
 docs: setup ## write docs/cli.md from the commands, and the tables from benchmarks/results
 	$(BIN)/python scripts/cli_docs.py
 	$(BIN)/python scripts/reliability_tables.py
+	$(BIN)/python scripts/messages.py
 	$(BIN)/python benchmarks/plot.py
 
 demo: setup ## train, evaluate, predict and explain on text that every machine has

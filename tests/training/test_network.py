@@ -173,11 +173,11 @@ def test_a_gradient_that_is_not_a_number_changes_nothing(model, collator, monkey
 def test_an_epoch_that_cannot_be_judged_ends_training(model, collator):
     def on_epoch(epoch, loss):
         if epoch == 2:
-            raise TrainingError("the network's logits were not finite")
+            raise TrainingError("the network's logits must be finite, got NaN or infinity")
         return True
 
     record = train(model, collator, total_steps=9, on_epoch=on_epoch)
-    assert record.stopped == "the network's logits were not finite in epoch 2"
+    assert record.stopped == "the network's logits must be finite, got NaN or infinity in epoch 2"
     assert record.diverged
     assert model.training
 
@@ -185,7 +185,7 @@ def test_an_epoch_that_cannot_be_judged_ends_training(model, collator):
 def test_logits_that_are_not_finite_are_refused(model, collator):
     with torch.no_grad():
         model.head.output.bias.fill_(math.inf)
-    with pytest.raises(TrainingError, match="the network's logits were not finite"):
+    with pytest.raises(TrainingError, match="the network's logits must be finite, got NaN or infinity"):
         network.network_logits(model.eval(), collator, DOCUMENTS[:2])
 
 

@@ -292,7 +292,7 @@ def network_logits(
             parts.append(model.deep(tensors, model.encode_forms(tensors.forms)).numpy())
     logits = np.concatenate(parts).astype(np.float64)
     if not np.isfinite(logits).all():
-        raise TrainingError("the network's logits were not finite")
+        raise TrainingError("the network's logits must be finite, got NaN or infinity")
     return logits
 
 

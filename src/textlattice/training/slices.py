@@ -38,7 +38,9 @@ def fit_with_slices(
         best = Candidate.from_stage(kept["best"])
     history = kept.setdefault("history", [])
     num_fit = len(fit_rows.documents)
-    half = fitting.total_steps(num_fit) // (2 * fitting.steps_per_epoch(num_fit))  # epochs while the rate is high
+    half = (
+        fitting.total_steps(num_fit) / fitting.steps_per_epoch(num_fit) / 2
+    )  # epochs while the rate is high
 
     def on_epoch(epoch: int, train_loss: float) -> bool:
         deep = network_logits(model, collator, selection.documents)
