@@ -22,7 +22,6 @@ from textlattice.training.cross_fit import NUM_FOLDS, fit_with_folds
 from textlattice.training.documents import read_texts
 from textlattice.training.fitting import Fitting
 from textlattice.training.labels import TaskChoice, task_of
-from textlattice.training.optim import keep_freed_memory
 from textlattice.training.slices import fit_with_slices
 
 CROSS_FIT_BELOW = 2_000
@@ -98,7 +97,6 @@ def fit(
     first_task = task_of(labels, task, label_order, progress)
     config = _injecting(config, token_table)
     threads = torch.get_num_threads()
-    keep_freed_memory()
     try:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)

@@ -28,6 +28,7 @@ from textlattice.training.documents import ReadTexts
 from textlattice.training.keys import TokenKeys, frequent_among
 from textlattice.training.network import Budget, NetworkRecord, train_network
 from textlattice.training.objectives import OBJECTIVES, Objective
+from textlattice.training.optim import keep_freed_memory
 from textlattice.training.selection import Candidate, Judge
 from textlattice.training.wide import FittedWide, KeyedDocuments, WideFitter
 from textlattice.training.word_vectors import MOST_TOKENS, cooccurrence_vectors
@@ -208,9 +209,12 @@ class Fitting:
         if self.config.train.word_vectors == "cooccurrence":
             self.progress.begin("reading which words keep company")
             tokens = self._company(corpus)
-            rows = [vocabulary.word_rows(keys) - np.int32(1) for keys in tokens.key_parts()]
+            rows, end = np.empty(tokens.num_tokens, np.int32), 0
+            for keys in tokens.key_parts():
+                rows[end : end + len(keys)] = vocabulary.word_rows(keys) - 1
+                end += len(keys)
             vectors = cooccurrence_vectors(
-                np.concatenate(rows),
+                rows,
                 np.concatenate([[0], np.cumsum(tokens.counts)]),
                 len(words),
                 self.config.model.channels,
@@ -236,6 +240,7 @@ class Fitting:
         held_out_share: float = 0.0,
     ) -> NetworkRecord:
         """Trains the network of a model, or goes on with it; see `train_network`."""
+        keep_freed_memory()  # not before: what counting and the wide branch freed goes back to the system
         train, num_rows = self.config.train, len(corpus.documents)
         return train_network(
             model,

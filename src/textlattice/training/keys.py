@@ -15,7 +15,7 @@ from textlattice.text.vocabulary import word_keys
 
 _MOST_DOCUMENTS = 512  # whose keys are read at a time
 _MOST_TOKENS = 1 << 18  # the same; a longer document is read alone
-_RUN = 1 << 22  # keys that are counted at a time
+_RUN = 1 << 21  # keys that are counted at a time
 _BUCKETS = 256  # parts of the range of keys, of nearly equal size since keys are hashes
 
 
@@ -106,7 +106,7 @@ def frequent_among(
 ) -> UInt64[np.ndarray, " num_frequent"]:
     """Ascending keys that occur at least `min_count` times; of more than `most` the most frequent.
 
-    Among keys that occur equally often the lower one goes first. However many keys there are, memory holds some four
+    Among keys that occur equally often the lower one goes first. However many keys there are, memory holds some two
     million of them at a time: they are counted in runs, the runs kept in a spool, and one part of the range of keys
     after the other is added up over all runs.
 

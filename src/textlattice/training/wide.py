@@ -22,9 +22,9 @@ MOST_BYTES = 16_000_000
 """Most bytes of a folder that n-grams may take, 8 for a key and 4 for each output, so that `base` stays below 40 MB."""
 GRID = (0.3, 1.0, 0.1, 0.03)
 """Inverse strengths of the L2 penalty that are tried, in this order while the time budget lasts."""
-MOST_ONES = 1 << 24
-"""Known n-grams of documents, each counted once a document, that are fitted at most: 17 million, as of 33,000 reviews
-of 270 tokens or 300,000 headlines with their first lines."""
+MOST_ONES = 14_000_000
+"""Known n-grams of documents, each counted once a document, that are fitted at most: those of 28,000 reviews of 280
+tokens, or of 250,000 headlines with their first lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +176,8 @@ class WideFitter:
     """Fits the branch on one set of documents, for any penalty; what the penalties share is made once.
 
     Of documents that hold more than `MOST_ONES` known n-grams in all, a share is fitted, drawn alike from every
-    stratum; which n-grams are known is counted in all of them. Fitting takes some 36 bytes of memory a known n-gram
-    of a document.
+    stratum; which n-grams are known is counted in all of them. Fitting takes some 32 bytes of memory for each known
+    n-gram of a document.
 
     Args:
         documents: The documents to fit.
