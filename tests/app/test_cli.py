@@ -73,8 +73,6 @@ def test_wrong_usage_ends_with_2_and_says_how(cli, words):
         (["predict", "nowhere", "-"], "expected a model folder, got nothing"),
         (["train", "nowhere.csv", "-o", "{tmp}/m"], "nowhere.csv does not exist"),
         (["train", "table.xml", "-o", "{tmp}/m"], "cannot tell the format from the suffix '.xml'"),
-        (["train", "t.csv", "-o", "{tmp}/m", "--task", "multi"], "--task multi is not in this release"),
-        (["train", "t.csv", "-o", "{tmp}/m", "--task", "ordinal"], "--task ordinal is not in this release"),
         (
             ["train", "t.csv", "-o", "{tmp}/m", "--device", "cuda"],
             "--device must be cpu in this release, got",

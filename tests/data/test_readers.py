@@ -448,3 +448,16 @@ def test_builtin_parts(monkeypatch):
     assert asked == [("train", False), ("all", True)]
     with pytest.raises(DataError, match="expected a column 'body', found text, label"):
         read_table("builtin:docstrings", text_columns=["body"], require_label=True)
+
+
+def test_a_column_of_groups_is_kept_alone(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        '{"text": "a", "label": "x", "who": "ann", "more": 1}\n{"text": "b", "label": "y", "more": 2}\n',
+        encoding="utf-8",
+    )
+    table = read_table(path, require_label=True, group_column="who")
+    assert [row.columns for row in table.rows] == [{"who": "ann"}, None]
+    assert table.groups("who")[0] == "ann"
+    with pytest.raises(DataError, match="expected a column 'author' of groups, got none; name a column"):
+        read_table(path, require_label=True, group_column="author")

@@ -54,3 +54,13 @@ def test_digest_differs(other):
 
 def test_digest_of_lone_surrogates():
     assert table(("\ud800", "x")).digest != table(("?", "x")).digest
+
+
+def test_groups_are_texts_of_a_column():
+    rows = [
+        Row(number=number, text="t", label="a", columns=columns)
+        for number, columns in enumerate(({"who": "ann"}, {"who": 7}, {"who": None}, {"who": ""}, None), 1)
+    ]
+    groups = Table(source="s", rows=rows, rejects=[]).groups("who")
+    assert groups[:2] == ["ann", "7"]
+    assert len(set(groups)) == 5  # a row without a group is one by itself

@@ -25,6 +25,8 @@ SECONDS_BETWEEN_LINES = 10.0
 SHOWN_REJECTS = 5
 MEASURES = {"accuracy": "accuracy", "micro_f1": "micro F1"}
 """Words for the figure that tells how training goes."""
+LABELS = {"single": "", "multi": ", any number a text", "ordinal": " in an order"}
+"""What stands behind a number of labels, by kind of task."""
 _WIDE = 100_000  # columns where the output is no terminal, so that nothing is wrapped
 
 

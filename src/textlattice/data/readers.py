@@ -4,6 +4,7 @@ Every row of the input comes out as a `Row` or as a `Reject` with its reason. Bl
 What concerns the whole source (no such file, no such column) is a `DataError`.
 """
 
+import dataclasses
 import io
 import os
 import sys
@@ -103,25 +104,44 @@ def read_table(
     label_separator: str | None = None,
     require_label: bool,
     keep_columns: bool = False,
+    group_column: str | None = None,
 ) -> Table:
     """The whole source, its texts in a temporary file; arguments and errors as for `read_rows`.
 
+    Args:
+        source: As there, and so are the others but the last.
+        text_columns: As there.
+        label_column: As there.
+        label_separator: As there.
+        require_label: As there.
+        keep_columns: As there.
+        group_column: The one column that `Row.columns` holds; a row without it holds none.
+
     Raises:
-        DataError: Also where there is no room for that file.
+        DataError: Also where there is no room for that file, or where no row has the column of groups.
     """
-    rows, rejects = StoredRows(), StoredRejects()
+    rows, rejects, found = StoredRows(), StoredRejects(), False
     for item in read_rows(
         source,
         text_columns=text_columns,
         label_column=label_column,
         label_separator=label_separator,
         require_label=require_label,
-        keep_columns=keep_columns,
+        keep_columns=keep_columns or group_column is not None,
     ):
-        if isinstance(item, Row):
+        if isinstance(item, Reject):
+            rejects.append(item)
+        elif group_column is None:
             rows.append(item)
         else:
-            rejects.append(item)
+            held = item.columns or {}
+            kept = {group_column: held[group_column]} if group_column in held else None
+            found = found or kept is not None
+            rows.append(dataclasses.replace(item, columns=kept))
+    if group_column is not None and len(rows) and not found:
+        raise DataError(
+            f"{source}: expected a column {group_column!r} of groups, got none; name a column of the table."
+        )
     return StoredTable(source=str(source), rows=rows, rejects=rejects)
 
 

@@ -95,6 +95,14 @@ class Table:
             labels.append(label)
         return labels
 
+    def groups(self, column: str) -> list[str]:
+        """Group of each row: the text of a column that it keeps; a row without one is a group of its own."""
+        values = [(row.columns or {}).get(column) for row in self.rows]
+        return [
+            f"\0row {place}" if value is None or value == "" else str(value)
+            for place, value in enumerate(values)
+        ]
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over texts and labels in order, as 64 hexadecimal digits.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from textlattice.app.commands.options import Json, Settings, configure
-from textlattice.app.terminal import MEASURES, number, percent, print_json, print_table
+from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.config import to_dict
 
 COSTS = {
@@ -101,7 +101,7 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     training = result["training"]
     labels = result["labels"]
     shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
-    words = {"single": "", "multi": ", any number a text", "ordinal": " in an order"}[result["task"]]
+    words = LABELS[result["task"]]
     rows = [("engine", result["engine"]), (f"{len(labels)} labels{words}", shown)]
     if training:
         rows.append(("trained on", f"{training['num_rows']:,} rows of {training['source'].get('name', '?')}"))

@@ -1,7 +1,6 @@
 """`textlattice train`: a labelled table to a model folder."""
 
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +9,25 @@ import typer
 from textlattice.app.commands.options import (
     Json,
     LabelColumn,
+    LabelOrder,
     LabelSeparator,
     Preset,
     Settings,
     Source,
+    TaskChoice,
+    TaskOption,
     TextColumns,
     configure,
+    label_order,
+    labels_of,
     needs,
     text_columns,
 )
 from textlattice.app.terminal import (
+    LABELS,
+    MEASURES,
     count,
+    number,
     percent,
     print_json,
     print_table,
@@ -43,27 +50,18 @@ KEPT_REJECTS = 100
 """Rejected rows that the record names; the others are counted."""
 
 
-class TaskChoice(StrEnum):
-    """What a label is."""
-
-    AUTO = "auto"
-    SINGLE = "single"
-    MULTI = "multi"
-    ORDINAL = "ordinal"
-
-
 def train(
     source: Source,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR",
-            help="Model folder to write; an older model there is replaced.",
+            help="Model folder to write; an older model there is replaced. Needed but with --no-final.",
             show_default=False,
         ),
-    ],
+    ] = None,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -73,9 +71,32 @@ def train(
             show_default=False,
         ),
     ] = None,
-    task: Annotated[
-        TaskChoice, typer.Option("--task", help="This release trains single-label models.")
-    ] = TaskChoice.AUTO,
+    task: TaskOption = TaskChoice.AUTO,
+    order: LabelOrder = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            min=2,
+            help="Test by cross-validation first: K trainings more, each tested on the K-th part that it has not "
+            "seen.",
+            show_default=False,
+        ),
+    ] = None,
+    final: Annotated[
+        bool,
+        typer.Option("--final/--no-final", help="Train on all rows and write the folder, after --folds."),
+    ] = True,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="COLUMN",
+            help="Rows with the same value here, such as one author's, are never parted by a slice or a fold.",
+            show_default=False,
+        ),
+    ] = None,
     preset: Preset = "base",
     settings: Settings = None,
     text: TextColumns = None,
@@ -140,7 +161,8 @@ def train(
 
     The model is written as a folder. Rows that cannot be read are reported and left out. Part of the training
     rows is held out to choose the best epoch and the weights of the sum, so no test rows are needed here;
-    keep those for "evaluate".
+    keep those for "evaluate", or test by cross-validation with --folds. Texts that stand on both sides of a split
+    are counted and told.
 
     While it trains, DIR.checkpoint keeps how far it came. After a crash the same command with --resume goes on
     from there and ends with the model that an undisturbed training gives. Time spent before counts in
@@ -151,38 +173,62 @@ def train(
       textlattice train builtin:docstrings:train -o model --preset tiny
       textlattice train reviews.csv -o model --max-minutes 30
       textlattice train news.parquet -o model --text title --text body --label topic --set model.channels=96
+      textlattice train comments.csv -o model --label emotions --label-separator "|"
+      textlattice train stars.csv -o model --task ordinal --folds 5 --group author
     """
-    if task in (TaskChoice.MULTI, TaskChoice.ORDINAL):
-        raise ConfigError(f"--task {task.value} is not in this release, expected auto or single.")
+    if output is None and (final or folds is None):
+        raise typer.BadParameter(
+            "give the model folder; only --folds with --no-final needs none.", param_hint="'--output'"
+        )
+    if not final and folds is None:
+        raise typer.BadParameter("goes with --folds alone.", param_hint="'--no-final'")
     if device != "cpu":
         raise ConfigError(f"--device must be cpu in this release, got {device!r}; leave it out.")
     direct = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed, "threads": threads}
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
-    check_output(output)
+    if output is not None and final:
+        check_output(output)
     vectors = None if token_table is None else read_token_table(token_table)
     with needs("training", "train"):
         import torch
 
         from textlattice.training.checkpoint import training_run
+        from textlattice.training.cross_validation import cross_validate
         from textlattice.training.fit import fit
         from textlattice.training.save import save_trained
 
     columns = text_columns(text)
-    table = _read(source, columns, label, label_separator)
+    table = _read(source, columns, label, label_separator, group)
     held_out = None if validation is None else _read(validation, columns, label, label_separator)
-    labels = table.single_labels
+    labels = labels_of(table, task)
+    several = task is TaskChoice.MULTI or any(isinstance(label, tuple) for label in labels)
+    chosen: dict[str, Any] = {"task": task.value, "label_order": label_order(order)}
+    chosen["groups"] = None if group is None else table.groups(group)
     record = table_record(table)
     if token_table is not None:
         record["token_table"] = str(token_table)
     if held_out is not None:
         record["validation"] = table_record(held_out)
+    if output is None or not final:
+        assert folds is not None
+        with progress() as listener:
+            result = cross_validate(
+                table.texts, labels, config, num_folds=folds, token_table=vectors, progress=listener, **chosen
+            )
+        if json:
+            print_json({"source": record, "cross_validation": result})
+        else:
+            _print_folds(result)
+        return
     parts = {
         "rows": table.digest,
         "validation": None if held_out is None else held_out.digest,
         "token_table": vectors,
-        "task": task.value,
+        "folds": folds,
+        **chosen,
     }
     run = training_run(config, parts, threads=config.train.threads or torch.get_num_threads())
+    tested: dict[str, Any] = {}
     with only_writer(output):
         with progress() as listener:
             checkpoint, finished = open_checkpoint(
@@ -192,21 +238,41 @@ def train(
                 _tell_finished(output, finished, json=json)
                 return
             with telling_of(checkpoint):
+                if folds is not None:
+                    tested["cross_validation"] = cross_validate(
+                        table.texts,
+                        labels,
+                        config,
+                        num_folds=folds,
+                        token_table=vectors,
+                        progress=listener,
+                        checkpoint=checkpoint,
+                        **chosen,
+                    )
                 trained = fit(
                     table.texts,
                     labels,
                     config,
-                    validation=None if held_out is None else (held_out.texts, held_out.single_labels),
+                    validation=None
+                    if held_out is None
+                    else (
+                        held_out.texts,
+                        labels_of(held_out, TaskChoice.MULTI if several else TaskChoice.SINGLE),
+                    ),
                     token_table=vectors,
                     progress=listener,
                     checkpoint=checkpoint,
+                    **chosen,
                 )
+        trained.record.update(tested)
         with telling_of(checkpoint):
             save_trained(trained, output, source=record)
         checkpoint.remove()
     if json:
         print_json({"folder": str(output), "source": record, **trained.record})
     else:
+        if folds is not None:
+            _print_folds(tested["cross_validation"])
         _print_summary(trained, table, output)
     _tell_stopped(output, trained.record)
 
@@ -245,27 +311,58 @@ def table_record(table: Table) -> dict[str, Any]:
     }
 
 
-def _read(source: str, columns: tuple[str, ...], label: str, label_separator: str | None) -> Table:
+def _read(
+    source: str,
+    columns: tuple[str, ...],
+    label: str,
+    label_separator: str | None,
+    group: str | None = None,
+) -> Table:
     table = read_table(
         source,
         text_columns=columns,
         label_column=label,
         require_label=True,
         label_separator=label_separator,
+        group_column=group,
     )
     report_rejects(table.rejects, source)
     return table
 
 
+def _print_folds(result: dict[str, Any]) -> None:
+    shares = [name for name in result["mean"] if name not in ("log_loss", "ece", "mae")]
+    shown = {name: percent if name in shares else number for name in result["mean"]}
+    rows = [
+        (str(place), number(fold["num_test"]), *(show(fold[name]) for name, show in shown.items()))
+        for place, fold in enumerate(result["folds"], 1)
+    ]
+    for title, part in (("mean", result["mean"]), ("spread", result["spread"])):
+        rows.append((title, "", *(show(part[name]) for name, show in shown.items())))
+    together = result["all_rows"]
+    rows.append(
+        ("all rows", number(together["num_rows"]), *(show(together[name]) for name, show in shown.items()))
+    )
+    print_table(
+        ["fold", "rows", *(name.replace("_", " ") for name in shown)],
+        rows,
+        title=f"{result['num_folds']}-fold cross-validation, each row tested by a model that has not seen it",
+    )
+    if seen := sum(fold["num_seen"] for fold in result["folds"]):
+        warn(
+            f"duplicates: {seen:,} rows have a text that stands in other folds too; they flatter the figures"
+        )
+
+
 def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
-    record = trained.record
+    record, measure = trained.record, trained.record["measure"]
     chosen = record["sum"]["epoch"]
     figures: dict[str, Any] = next((entry for entry in record["history"] if entry["epoch"] == chosen), {})
     rows = [
-        ("rows", f"{len(table.rows):,} of {len(trained.task.labels)} labels"),
-        ("accuracy on held-out rows", percent(figures.get("accuracy"))),
-        ("  n-grams alone", percent(figures.get("wide_accuracy"))),
-        ("  graph network alone", percent(figures.get("deep_accuracy"))),
+        ("rows", f"{len(table.rows):,} of {len(trained.task.labels)} labels{LABELS[trained.task.kind]}"),
+        (f"{MEASURES[measure]} on held-out rows", percent(figures.get(measure))),
+        ("  n-grams alone", percent(figures.get(f"wide_{measure}"))),
+        ("  graph network alone", percent(figures.get(f"deep_{measure}"))),
         ("chosen epoch", str(chosen) if chosen else "none, the n-grams alone were best"),
         ("time", f"{record['seconds']:,.1f} s"),
         ("folder", str(output)),
