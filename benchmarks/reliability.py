@@ -243,6 +243,31 @@ def linear_cost(repeats: int) -> list[Part]:
     return parts
 
 
+def larger_than_memory(megabytes: int) -> list[Part]:
+    """R15: rows of a table of so many MB; a failure is one neither used nor reported, or memory beyond the bound.
+
+    Training has `tiny` and ten steps; the wide branch, the words and their vectors are as ever. Each on one thread of
+    a child process; memory is the peak beyond that of the same command on 1 MB. One row in a thousand is no JSON.
+    """
+    parts = []
+    for command, most_mib in MOST_MIB.items():
+        start = time.perf_counter()
+        small, large = (_child("grow", command=command, megabytes=size) for size in (1, megabytes))
+        mib = round(large["peak_mib"] - small["peak_mib"], 1)
+        part = _part(
+            f"textlattice {command}, {megabytes} MB of text",
+            large["rows"],
+            large["lost"] + (mib > most_mib),
+            time.perf_counter() - start,
+        )
+        parts.append(part | {"mib": mib, "most_mib": most_mib, "bound": None})  # nothing is drawn
+    return parts
+
+
+MOST_MIB = {"train": 600, "predict": 100}
+"""By how much each command may grow, however long the table; in training a row adds some 150 bytes."""
+
+
 FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
     "R1": (bad_texts, 10_000),
     "R4": (damaged_folders, 10_000),
@@ -251,6 +276,7 @@ FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
     "R7": (full_disks, 7),
     "R13": (neighbours, 10_000),
     "R14": (linear_cost, 5),
+    "R15": (larger_than_memory, 400),
 }
 """Of each figure the function, and the number it is called with unless another is asked for."""
 
@@ -297,6 +323,51 @@ def measure(*, kind: str, work: str, lengths: list[int], repeats: int) -> list[d
         mib = (_memory("VmHWM") - before) / 2**20
         points.append({"length": length, "seconds": round(seconds, 7), "mib": round(mib, 2)})
     return points
+
+
+def grow(*, command: str, megabytes: int) -> dict[str, float]:
+    """Rows of a table, how many of them a command lost, and MiB that it had at most."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        rows, lost = _run_on(command, Path(folder), megabytes)
+    return {"rows": rows, "lost": lost, "peak_mib": _memory("VmHWM") / 2**20}
+
+
+def _run_on(command: str, here: Path, megabytes: int) -> tuple[int, int]:
+    """Rows of a table of that size, and how many of them the command lost."""
+    source, rows, faults = here / "rows.jsonl", 0, set()
+    with source.open("w") as file:
+        for text, label in made_rows(megabytes * 1_000_000):
+            rows += 1
+            if rows % 1_000 == 0:
+                faults.add(rows)
+            file.write("{\n" if rows in faults else json.dumps({"text": text, "label": label}) + "\n")
+    if command == "train":
+        words = ["--preset", "tiny", "--steps", 10, "--threads", 1]
+        _run("train", source, "-o", here / "model", *words)
+        told = json.loads((here / "model" / "training.json").read_text(encoding="utf-8"))["source"]
+        return rows, rows - told["num_rows"] - told["num_rejected"] + abs(told["num_rejected"] - len(faults))
+    _run("predict", GOLDEN, source, "-o", here / "answers.jsonl")
+    with (here / "answers.jsonl").open(encoding="utf-8") as file:
+        found = [("error" in json.loads(line)) == (row in faults) for row, line in enumerate(file, 1)]
+    return rows, abs(rows - len(found)) + found.count(False)
+
+
+def made_rows(num_bytes: int) -> Iterator[tuple[str, str]]:
+    """Texts of about 1,200 bytes, all in all so many, and labels that a few of their words tell."""
+    draw = np.random.default_rng(15)
+    letters = draw.choice(list("etaoinshrdlu"), size=(50_000, 9))
+    words = np.array(["".join(word[: draw.integers(2, 10)]) for word in letters])
+    shares = np.cumsum(1 / np.arange(1, len(words) + 1))
+    made = 0
+    while made < num_bytes:
+        ranks = np.searchsorted(shares, draw.random((100, 200)) * shares[-1])
+        for row in ranks:
+            text = " ".join(words[row])
+            made += len(text)
+            yield text, "low" if np.median(row) < 250 else "high"
+            if made >= num_bytes:
+                return
 
 
 def made_text(kind: str, length: int) -> str:
@@ -481,5 +552,7 @@ def _memory(field: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
+CHILDREN: dict[str, Callable[..., Any]] = {"measure": measure, "grow": grow}
+
 if __name__ == "__main__":
-    print(json.dumps({"measure": measure}[sys.argv[1]](**json.loads(sys.argv[2]))))
+    print(json.dumps(CHILDREN[sys.argv[1]](**json.loads(sys.argv[2]))))

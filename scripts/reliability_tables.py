@@ -55,6 +55,7 @@ REMARKS = {
     "worst_time_ratio": "a doubling takes at most {:.2f} times as long",
     "worst_memory_ratio": "and {:.2f} times the memory",
     "largest_change": "largest change {:.1e}",
+    "mib": "{:.0f} MiB more than with 1 MB of text",
 }
 """What a part may say beside its counts, where it is not 0."""
 

@@ -325,6 +325,27 @@ def test_cost_by_length(work):
     assert len(reliability.made_text("words", 1_234)) == 1_234
 
 
+def test_large_tables_are_counted(monkeypatch):
+    peaks = {("train", 1): 500.0, ("train", 9): 1_100.5, ("predict", 1): 400.0, ("predict", 9): 420.0}
+
+    def child(function, *, command, megabytes):
+        return {"rows": megabytes, "lost": int(command == "predict"), "peak_mib": peaks[command, megabytes]}
+
+    monkeypatch.setattr(reliability, "_child", child)
+    train, predict = reliability.larger_than_memory(9)
+    assert (train["part"], train["tried"], train["failed"]) == ("textlattice train, 9 MB of text", 9, 1)
+    assert (predict["tried"], predict["failed"], predict["mib"]) == (9, 1, 20.0)
+
+
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_rows_of_a_large_table_are_counted(tmp_path, monkeypatch, command):
+    rows = list(reliability.made_rows(150_000))
+    assert 150_000 <= sum(len(text) for text, _ in rows) < 152_000
+    assert {label for _, label in rows} == {"low", "high"}
+    monkeypatch.setattr(reliability, "made_rows", lambda num_bytes: rows[:30])
+    assert reliability._run_on(command, tmp_path, 1) == (30, 0)
+
+
 # Tables.
 
 

@@ -12,6 +12,7 @@ MOST_CONTEXTS = 10_000
 MOST_TOKENS = 1 << 23
 """Tokens whose company is counted, of more a share of the documents: 8 million, a little more than 25,000 reviews have.
 The matrix of counts would grow with the text."""
+_ENTRIES = 1 << 20
 
 
 def cooccurrence_vectors(
@@ -43,17 +44,26 @@ def cooccurrence_vectors(
         return vectors
     words = np.asarray(counts.sum(1)).ravel()
     contexts = np.asarray(counts.sum(0)).ravel() ** 0.75
-    counts = counts.tocoo()
-    expected = words[counts.row] * (contexts / contexts.sum())[counts.col]
-    information = np.log(np.maximum(counts.data, 1e-12) / expected)
-    kept = information > 0
-    matrix = scipy.sparse.csr_matrix(
-        (information[kept].astype(np.float32), (counts.row[kept], counts.col[kept])), counts.shape
-    )
-    left, values, _ = randomized_svd(matrix, rank, n_iter=3, random_state=seed)
+    _inform(counts, words, contexts / contexts.sum())
+    left, values, _ = randomized_svd(counts, rank, n_iter=3, random_state=seed)
     vectors[:, :rank] = left * np.sqrt(values)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, 1e-6)
+
+
+def _inform(
+    counts: scipy.sparse.csr_matrix,
+    words: Float[np.ndarray, " num_words"],
+    shares: Float[np.ndarray, " num_contexts"],
+) -> None:
+    """Puts positive information in the place of counts, some entries at a time; the others go."""
+    row = np.repeat(np.arange(len(words), dtype=np.int32), np.diff(counts.indptr))
+    for start in range(0, counts.nnz, _ENTRIES):
+        part = slice(start, start + _ENTRIES)
+        expected = words[row[part]] * shares[counts.indices[part]]
+        information = np.log(np.maximum(counts.data[part], 1e-12) / expected)
+        counts.data[part] = np.maximum(information, 0)
+    counts.eliminate_zeros()
 
 
 def _counts(
