@@ -1,6 +1,7 @@
 """Which texts a model was trained on, as digests: a file of its folder that only tests of the model read."""
 
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError
 from textlattice.text.digest import text_digests
-from textlattice.text.document import read_document
+from textlattice.text.document import Document, read_document
 
 TRAINING_TEXTS = "training_texts.safetensors"
 """Name of the file; 8 bytes a text. Folders of 0.1.0 have none."""
@@ -53,6 +54,13 @@ def texts_seen(
     texts: Iterable[str], digests: UInt64[np.ndarray, " num_texts"], config: TextConfig
 ) -> Bool[np.ndarray, " num_rows"]:
     """Which texts stand among those with these digests; an empty text never does."""
-    documents = [read_document(text, config) for text in texts]
-    tokens = np.array([document.num_tokens for document in documents], np.int64)
-    return np.isin(text_digests(documents), digests) & (tokens > 0)
+    tokens = array("q")
+
+    def documents() -> Iterator[Document]:
+        for text in texts:
+            document = read_document(text, config)
+            tokens.append(document.num_tokens)
+            yield document
+
+    seen = np.isin(text_digests(documents()), digests)
+    return seen & (np.array(tokens, np.int64) > 0)
