@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from datasets import Dataset
 from records import pack, pack_places
+from sets import Dataset
 from textlattice.baselines.compare import LabelledTexts, selection_slices, tuned_baseline
 from textlattice.baselines.linear import LinearBaseline
 from textlattice.baselines.one_vs_rest import OneVsRest

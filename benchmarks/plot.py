@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from accuracy import VARIANTS
-from datasets import NUM_FOLDS, TASKS
 from records import RESULTS, entries, unpack, unpack_places
+from sets import NUM_FOLDS, TASKS
 from textlattice.baselines.linear import BASELINES
 from textlattice.baselines.outcome import MEASURES, Outcome
 from textlattice.evaluation.significance import Interval, paired_bootstrap_of

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from accuracy import VARIANTS, run_linear, run_ours
-from datasets import SETS, TASKS, read_dataset
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
+from sets import SETS, TASKS, read_dataset
 from speed import LENGTHS, run_attention, run_length
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES

@@ -20,8 +20,8 @@ from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
 tests_of_that_name = sys.modules.pop("reliability", None)
-accuracy, datasets, plot, records, reliability, run, speed = (
-    import_module(name) for name in ("accuracy", "datasets", "plot", "records", "reliability", "run", "speed")
+accuracy, plot, records, reliability, run, sets, speed = (
+    import_module(name) for name in ("accuracy", "plot", "records", "reliability", "run", "sets", "speed")
 )
 sys.path.pop(0)
 del sys.modules["reliability"]
@@ -70,14 +70,14 @@ def data(tmp_path_factory):
 def test_a_fold_is_tested_on_and_the_others_trained_on(data):
     sizes = [
         (len(part.train.texts), len(part.test.texts))
-        for part in (datasets.read_dataset("rt2k", data, fold=fold) for fold in (0, 9))
+        for part in (sets.read_dataset("rt2k", data, fold=fold) for fold in (0, 9))
     ]
     assert sizes == [(17, 3), (19, 1)]
 
 
 def test_a_limit_takes_the_same_rows_every_time(data, monkeypatch):
     monkeypatch.setenv("TEXTLATTICE_DATA", data)
-    first, second = (datasets.read_dataset("imdb", None, limit=7) for _ in range(2))
+    first, second = (sets.read_dataset("imdb", None, limit=7) for _ in range(2))
     assert first == second
     assert (len(first.train.texts), len(first.test.labels)) == (7, 7)
 
@@ -96,7 +96,7 @@ def test_a_limit_takes_the_same_rows_every_time(data, monkeypatch):
 def test_data_set_errors(arguments, expected, monkeypatch):
     monkeypatch.delenv("TEXTLATTICE_DATA", raising=False)
     with pytest.raises(SystemExit, match=expected):
-        datasets.read_dataset(**({"folder": None} | arguments))
+        sets.read_dataset(**({"folder": None} | arguments))
 
 
 # Records.
@@ -161,7 +161,7 @@ def other_data(tmp_path_factory):
     words = {"joy": "laugh smile", "fear": "scream dread", "anger": "shout rage"}
     for part, num_rows in (("train", 60), ("test", 20)):
         chosen = [[name for name in words if draw.random() < 0.5] for _ in range(num_rows)]
-        grades = [datasets.ORDERS["sst5"][place] for place in draw.integers(0, 5, num_rows)]
+        grades = [sets.ORDERS["sst5"][place] for place in draw.integers(0, 5, num_rows)]
         tables = {
             "goemotions_multilabel": (
                 ["they " + " ".join(words[name] for name in names) for names in chosen],
@@ -182,7 +182,7 @@ def test_labels_of_other_kinds_from_the_command_line(other_data, tmp_path, monke
         for variant in [*variants, "majority", "tfidf_lr"]:
             run.main([*words, "--set", name, "--variant", variant])
     for entry in records.entries("accuracy", tmp_path):
-        assert entry["task"] == datasets.TASKS[entry["key"]["set"]]
+        assert entry["task"] == sets.TASKS[entry["key"]["set"]]
         for model, figures in entry["models"].items():
             (outcome,) = plot.outcomes([entry], model)
             assert records.unpack(figures["correct"], 20).tolist() == outcome.correct.tolist()
@@ -191,7 +191,7 @@ def test_labels_of_other_kinds_from_the_command_line(other_data, tmp_path, monke
         entry | {"key": entry["key"] | {"settings": {}}} for entry in records.entries("accuracy", tmp_path)
     ]
     multi, ordinal = (
-        dict(zip(plot.OTHER_COLUMNS, plot.other_row(name, runs), strict=True)) for name in datasets.TASKS
+        dict(zip(plot.OTHER_COLUMNS, plot.other_row(name, runs), strict=True)) for name in sets.TASKS
     )
     assert (multi["labels"], multi["measure"]) == ("3, any number", "macro F1")
     assert multi["best linear"].startswith("100.00 tfidf_lr")

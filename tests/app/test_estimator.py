@@ -369,7 +369,8 @@ class NumericRows(TextClassifier):
 
     def fit(self, X, y, sample_weight=None, groups=None):
         if y is not None:
-            X, y = validate_data(self, X, y, multi_output=np.ndim(y) == 2 and np.shape(y)[1] > 1)
+            shape = np.asarray(y).shape
+            X, y = validate_data(self, X, y, multi_output=len(shape) == 2 and shape[1] > 1)
         return super().fit(sentences(X), y, sample_weight=sample_weight, groups=groups)
 
     def predict_proba(self, X):

@@ -113,7 +113,7 @@ def test_training_draws_fresh_edges_with_their_inverse(collator):
         assert (listeners == np.arange(len(listeners))[:, None]).all()
     table = neighbour_table(
         first.documents.doc_ptr,
-        lattice_offsets=(2, 4),
+        lattice_offsets=(1, 2),
         num_random_edges=2,
         random="affine",
         seed=0,
