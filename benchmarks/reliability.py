@@ -167,7 +167,8 @@ def kills(number: int) -> list[Part]:
     That is with the same bits in all that the model computes with and in the history of its choices, and nothing
     else left behind.
     """
-    return _crashes("R5", number)
+    parts = _crashes("R5", number)
+    return [part if "random" in part["part"] else part | {"bound": None} for part in parts]
 
 
 def power_loss(number: int) -> list[Part]:
