@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import textlattice
+from textlattice.errors import ArtefactError
 from textlattice.runtime import predictor as module
 
 ODD_TEXTS = [
@@ -47,6 +48,25 @@ def test_batches_of_any_size_give_the_same(predictor, texts, alone, monkeypatch,
     monkeypatch.setattr(module, "MAX_TOKENS", max_tokens)
     monkeypatch.setattr(module, "MAX_DOCUMENTS", max_documents)
     np.testing.assert_allclose(predictor.probabilities(texts), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_logit_that_is_not_finite_is_no_answer(tiny_folder, value):
+    class Broken:
+        form_channels = textlattice.load(tiny_folder).engine.form_channels
+
+        def encode_forms(self, forms):
+            return np.zeros((len(forms.form_ptr) - 1, self.form_channels), np.float32)
+
+        def classify(self, batch, vectors):
+            return np.full((len(batch.documents.doc_ptr) - 1, 2), value, np.float32)
+
+    broken = textlattice.load(tiny_folder)
+    broken.engine = Broken()
+    for ask in (broken.predict, broken.probabilities, lambda texts: list(broken.answers(texts))):
+        with pytest.raises(ArtefactError, match=f"expected logits that are finite, got {value}; its weights"):
+            ask(["one text"])
+    assert broken.probabilities(["", " "]).shape == (2, 2)  # the engine is not asked
 
 
 def test_every_door_says_the_same(predictor, texts):

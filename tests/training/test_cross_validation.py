@@ -67,6 +67,21 @@ def test_groups_are_kept_whole(monkeypatch):
     assert given[0] | given[1] == set(groups)
 
 
+def test_validation_rows_choose_for_every_fold(monkeypatch):
+    texts, labels = make_reviews(40)
+    chosen_by = texts[30:], labels[30:]
+    given = []
+
+    def fit(*arguments, validation, **options):
+        given.append(validation)
+        return original(*arguments, validation=validation, **options)
+
+    original = cross_validation.fit
+    monkeypatch.setattr(cross_validation, "fit", fit)
+    cross_validate(texts[:30], labels[:30], QUICK, num_folds=2, validation=chosen_by)
+    assert given == [chosen_by, chosen_by]
+
+
 def test_a_label_that_a_model_has_not_seen_is_an_error():
     texts, labels = make_reviews(30)
     found = cross_validate([*texts, "odd one"], [*labels, "odd"], QUICK, num_folds=3)

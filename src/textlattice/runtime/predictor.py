@@ -11,6 +11,7 @@ from jaxtyping import Float
 from textlattice.batch.collate import Collator, distinct_forms
 from textlattice.batch.sampler import bounded_batches
 from textlattice.config import Config
+from textlattice.errors import ArtefactError
 from textlattice.runtime.engine import Engine
 from textlattice.runtime.form_cache import FormCache
 from textlattice.task import Label, Task
@@ -90,8 +91,19 @@ class Predictor:
         return logits
 
     def batch_probabilities(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_classes"]:
-        """Calibrated probabilities of documents as one batch; the training priors for an empty one."""
-        probabilities = self.task.probabilities(self.batch_logits(documents))
+        """Calibrated probabilities of documents as one batch; the training priors for an empty one.
+
+        Raises:
+            ArtefactError: The weights give a logit that is not finite, so there is no answer.
+        """
+        logits = self.batch_logits(documents)
+        finite = np.isfinite(logits)
+        if not finite.all():
+            raise ArtefactError(
+                f"the model: expected logits that are finite, got {logits[~finite][0]}; its weights are damaged or "
+                "forged, so train it or copy it again."
+            )
+        probabilities = self.task.probabilities(logits)
         empty = np.array([document.num_tokens == 0 for document in documents], bool)
         probabilities[empty] = self.task.priors
         return probabilities

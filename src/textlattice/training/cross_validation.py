@@ -34,6 +34,7 @@ def cross_validate(
     num_folds: int,
     task: TaskChoice = "auto",
     label_order: Sequence[str] | None = None,
+    validation: tuple[Sequence[str], Sequence[Label | list[str]]] | None = None,
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
     progress: Progress | None = None,
@@ -41,8 +42,8 @@ def cross_validate(
 ) -> dict[str, Any]:
     """How well trainings like this one do on rows that they have not seen.
 
-    Folds are stratified by label, and by group if given. Each classifier makes its choices on its own training rows
-    alone, so the rows of its fold are a test.
+    Folds are stratified by label, and by group if given. Each classifier makes its choices on its own training rows,
+    or on the validation rows, so the rows of its fold are a test.
 
     Args:
         texts: Any strings.
@@ -51,6 +52,7 @@ def cross_validate(
         num_folds: At least 2.
         task: What a label is, as in `fit`.
         label_order: Labels from lowest to highest, as in `fit`.
+        validation: Texts and labels that choose for every fold, as in `fit`.
         groups: Rows of one group stay in one fold.
         token_table: As in `fit`.
         progress: Told of each stage.
@@ -78,7 +80,15 @@ def cross_validate(
         if number >= len(done):
             progress.note(f"fold {number + 1} of {num_folds}")
             rest = np.setdiff1d(np.arange(len(labels)), fold)
-            done.append(_tested(texts, labels, rest, fold, config, first_task, groups, token_table, progress))
+            done.append(
+                _tested(
+                    *(texts, labels, rest, fold, config, first_task),
+                    validation=validation,
+                    groups=groups,
+                    token_table=token_table,
+                    progress=progress,
+                )
+            )
             checkpoint.write(checkpoint.seconds_spent)
         probabilities[fold] = done[number]["probabilities"]
         decisions[fold] = done[number]["decisions"]
@@ -105,6 +115,8 @@ def _tested(
     fold: np.ndarray,
     config: Config,
     task: Task,
+    *,
+    validation: tuple[Sequence[str], Sequence[Label | list[str]]] | None,
     groups: Sequence[str] | None,
     token_table: TokenTable | None,
     progress: Progress,
@@ -123,6 +135,7 @@ def _tested(
         config,
         task=task.kind,
         label_order=task.labels if task.kind == "ordinal" else None,
+        validation=validation,
         groups=None if groups is None else [groups[row] for row in rest.tolist()],
         token_table=token_table,
         progress=progress,

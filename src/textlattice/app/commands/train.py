@@ -207,13 +207,22 @@ def train(
     record = table_record(table)
     if token_table is not None:
         record["token_table"] = str(token_table)
+    chosen_by = None
     if held_out is not None:
         record["validation"] = table_record(held_out)
+        chosen_by = held_out.texts, labels_of(held_out, TaskChoice.MULTI if several else TaskChoice.SINGLE)
     if output is None or not final:
         assert folds is not None
         with progress() as listener:
             result = cross_validate(
-                table.texts, labels, config, num_folds=folds, token_table=vectors, progress=listener, **chosen
+                table.texts,
+                labels,
+                config,
+                num_folds=folds,
+                validation=chosen_by,
+                token_table=vectors,
+                progress=listener,
+                **chosen,
             )
         if json:
             print_json({"source": record, "cross_validation": result})
@@ -244,6 +253,7 @@ def train(
                         labels,
                         config,
                         num_folds=folds,
+                        validation=chosen_by,
                         token_table=vectors,
                         progress=listener,
                         checkpoint=checkpoint,
@@ -253,12 +263,7 @@ def train(
                     table.texts,
                     labels,
                     config,
-                    validation=None
-                    if held_out is None
-                    else (
-                        held_out.texts,
-                        labels_of(held_out, TaskChoice.MULTI if several else TaskChoice.SINGLE),
-                    ),
+                    validation=chosen_by,
                     token_table=vectors,
                     progress=listener,
                     checkpoint=checkpoint,
