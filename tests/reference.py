@@ -103,6 +103,7 @@ def deep_logits(model, collator, config, document):
     tokens, _ = graph_block(model.blocks.block2, tokens, table, mask)
     weights = torch.softmax(model.readout.score(tokens), 0)
     document = torch.cat([tokens.amax(0), tokens.mean(0), (weights * tokens).sum(0)])
+    document = model.norm.scale * document + model.norm.shift
     return model.head.output(F.elu(model.head.hidden(document)))
 
 

@@ -204,7 +204,7 @@ class TrainConfig:
     steps: int | None = None
     max_minutes: float | None = None
     batch_size: int = 64
-    least_steps: int = 1000
+    least_steps: int = 900
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)

@@ -276,7 +276,7 @@ def test_cross_fitting_within_a_budget_keeps_the_network(tiny_texts, monkeypatch
     record = fit(*tiny_texts, config).record
     assert record["sum"]["b"] > 0
     assert record["network"]["steps"] > 0
-    assert record["seconds"] < 6
+    assert record["seconds"] < 1.2 * 6
 
 
 @pytest.mark.parametrize("seed", [2**24, 20261120, 2**32 - 1])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from textlattice.batch.collate import Collator
+from textlattice.batch.text_batch import map_arrays
 from textlattice.config import preset
 from textlattice.errors import TrainingError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
@@ -16,7 +17,7 @@ from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training import network, objectives
 from textlattice.training.checkpoint import Checkpoint, TrainingRun
-from textlattice.training.network import Budget, network_logits, train_network
+from textlattice.training.network import Budget, begin_norm, network_logits, train_network
 from textlattice.training.objectives import SingleObjective
 
 TINY = preset("tiny")
@@ -71,6 +72,53 @@ def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch,
 
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def heard_by_the_head(model, collator, rows):
+    """What the head hears of some documents, as in training."""
+    batch = map_arrays(collator.collate([DOCUMENTS[row] for row in rows]), torch.from_numpy)
+    model.train()
+    with torch.no_grad():
+        return model.norm(model.read_documents(batch, model.encode_forms(batch.forms)))
+
+
+@pytest.fixture
+def without_dropout(monkeypatch):
+    """Dropout that drops nothing, so that what was read once is read again."""
+    monkeypatch.setattr("textlattice.nn.dropout.Dropout.forward", lambda self, rows: rows)
+
+
+@pytest.mark.usefixtures("without_dropout")
+def test_what_the_head_hears_begins_with_mean_0_and_one_deviation(model, collator):
+    begin_norm(model, collator, DOCUMENTS, seed=0)
+    heard = heard_by_the_head(model, collator, range(40))
+    torch.testing.assert_close(heard.mean(0), torch.zeros(48), atol=1e-4, rtol=0)
+    assert (heard.std(0) <= 0.3 + 1e-4).all()
+    assert heard.std(0).median() == pytest.approx(0.3, abs=1e-4)
+
+
+@pytest.mark.usefixtures("without_dropout")
+def test_the_norm_reads_as_many_documents_as_fit(model, collator, monkeypatch):
+    monkeypatch.setattr(network, "_NORM_TOKENS", 9 * 15)
+    begin_norm(model, collator, DOCUMENTS, seed=3)
+    drawn = np.random.default_rng(3).permutation(40)[:15]
+    heard = heard_by_the_head(model, collator, drawn)
+    torch.testing.assert_close(heard.mean(0), torch.zeros(48), atol=1e-4, rtol=0)
+    before = weights(model)
+    monkeypatch.setattr(network, "_NORM_TOKENS", 8)
+    begin_norm(model, collator, DOCUMENTS, seed=3)  # none is so short
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+
+
+def test_the_norm_is_begun_in_training_mode_and_draws_nothing_of_others(model, collator):
+    state = torch.get_rng_state()
+    begin_norm(model, collator, DOCUMENTS, seed=0)
+    assert torch.equal(torch.get_rng_state(), state)
+    heard = heard_by_the_head(model, collator, range(40))  # other draws of dropout
+    assert heard.mean(0).abs().median() < 0.1
+    again = weights(model)
+    begin_norm(model, collator, DOCUMENTS, seed=0)
+    assert all(torch.equal(value, again[name]) for name, value in weights(model).items())
 
 
 def test_forty_texts_are_learned_by_heart(model, collator):

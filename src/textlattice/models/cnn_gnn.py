@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
 from textlattice.config import Config
 from textlattice.models.wide import Wide
+from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.block import ConvBlock, GraphBlock
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.gate import keep_edges, rewire
@@ -119,6 +120,7 @@ class CnnGnnClassifier(nn.Module):
         self.token_conv = RaggedConv(self.word_input.out_channels, model.channels, 3)
         self.blocks = GraphBlocks(config) if model.graph_attention else ConvBlocks(config)
         self.readout = Readout(model.channels)
+        self.norm = ActNorm(3 * model.channels)
         self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)
         self.wide = Wide(num_ngrams, num_outputs)
 
@@ -130,6 +132,10 @@ class CnnGnnClassifier(nn.Module):
         """Takes the vectors of a token table; they are not trained. For settings that give them a width."""
         assert isinstance(self.word_input, InjectedWordInput)
         self.word_input.fill_vectors(vectors)
+
+    def begin_norm(self, documents: Float[Tensor, "num_docs width"]) -> None:
+        """Makes vectors like these, as `read_documents` gives them before training, loud enough for the head."""
+        self.norm.begin(documents)
 
     def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
@@ -159,10 +165,15 @@ class CnnGnnClassifier(nn.Module):
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
     ) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits of the graph network alone."""
+        return self.head(self.norm(self.read_documents(batch, forms)))
+
+    def read_documents(
+        self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]
+    ) -> Float[Tensor, "num_docs width"]:
+        """One vector a document, three times as wide as a token."""
         tokens = self.read_tokens(batch, forms)
         tokens = self.blocks(tokens, batch.documents, batch.graph1, batch.graph2)
-        documents = self.readout(tokens, batch.documents.doc_index, batch.documents.doc_ptr)
-        return self.head(documents)
+        return self.readout(tokens, batch.documents.doc_index, batch.documents.doc_ptr)
 
     def read_tokens(
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]

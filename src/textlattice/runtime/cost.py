@@ -48,7 +48,7 @@ def model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) 
         width = h + round((3 * h * h + 4 * h) / (4 * h + 1))
         blocks = 2 * (norm + 3 * h * width + width + width * h + h)
         block_flops = 2 * 2 * (3 * h * width + width * h)
-    readout = h
+    readout = h + 2 * 3 * h  # scores; scale and shift of the document
     head = 3 * h * model.head_channels + model.head_channels + model.head_channels * num_outputs + num_outputs
     dense = char_conv + form_output + projection + token_conv + blocks + readout + head
     return {
@@ -57,7 +57,7 @@ def model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) 
         "flops_per_char": 2 * 2 * 5 * c * c,
         "flops_per_form": 2 * 2 * c * h,
         "flops_per_token": 2 * projection + 2 * 3 * parts * h * h + block_flops + 4 * h,
-        "flops_per_doc": 2 * (3 * h * model.head_channels + model.head_channels * num_outputs),
+        "flops_per_doc": 2 * 3 * h + 2 * (3 * h * model.head_channels + model.head_channels * num_outputs),
     }
 
 

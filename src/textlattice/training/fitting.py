@@ -26,7 +26,7 @@ from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.corpus import Corpus
 from textlattice.training.documents import ReadTexts
 from textlattice.training.keys import TokenKeys, frequent_among
-from textlattice.training.network import Budget, NetworkRecord, train_network
+from textlattice.training.network import Budget, NetworkRecord, begin_norm, train_network
 from textlattice.training.objectives import OBJECTIVES, Objective
 from textlattice.training.optim import keep_freed_memory
 from textlattice.training.selection import Candidate, Judge
@@ -224,6 +224,7 @@ class Fitting:
             self.progress.end()
         if self.token_table is not None:
             model.fill_injected(torch.from_numpy(self.token_table.vectors))
+        begin_norm(model, collator, corpus.documents, seed=self.config.train.seed)
         return model, collator
 
     def train(

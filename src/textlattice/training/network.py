@@ -36,6 +36,7 @@ from textlattice.training.optim import (
 )
 
 _TIMED_STEPS = range(5, 26)
+_NORM_DOCUMENTS, _NORM_TOKENS = 256, 1 << 18  # read once, before the first step
 _FORWARD_SHARE = 0.35  # of the time of a step, for a document that is only read
 
 
@@ -279,7 +280,43 @@ def network_logits(
         TrainingError: One is not finite.
     """
     assert not model.training
-    parts = []
+    logits = _read(model, collator, documents, model.deep).numpy().astype(np.float64)
+    if not np.isfinite(logits).all():
+        raise TrainingError("the network's logits must be finite, got NaN or infinity")
+    return logits
+
+
+def begin_norm(
+    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document], *, seed: int
+) -> None:
+    """Begins the scale of the document vectors with that of some documents, as the untrained network reads them.
+
+    They are read as in training, for dropout shifts the largest values by more than documents differ.
+
+    Args:
+        model: Before its first step, its tables filled.
+        collator: Makes the batches.
+        documents: To draw from; of those drawn the first that have so many tokens together are read.
+        seed: Of the draws.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(documents))[:_NORM_DOCUMENTS]
+    fitting = drawn[np.cumsum(token_counts(documents)[drawn]) <= _NORM_TOKENS]
+    if len(fitting):
+        sample = [documents[row] for row in fitting.tolist()]
+        model.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model.begin_norm(_read(model, collator, sample, model.read_documents))
+
+
+def _read(
+    model: CnnGnnClassifier,
+    collator: Collator,
+    documents: Sequence[Document],
+    part: Callable[[TextBatch[Tensor], Tensor], Tensor],
+) -> Tensor:
+    """What a part of the model makes of batch and vectors of forms, a row a document."""
+    rows = []
     for batch in bounded_batches(
         documents,
         map(int, token_counts(documents)),
@@ -289,11 +326,8 @@ def network_logits(
         tensors = _tensors(collator.collate(batch))
         assert tensors.forms is not None
         with torch.inference_mode():
-            parts.append(model.deep(tensors, model.encode_forms(tensors.forms)).numpy())
-    logits = np.concatenate(parts).astype(np.float64)
-    if not np.isfinite(logits).all():
-        raise TrainingError("the network's logits must be finite, got NaN or infinity")
-    return logits
+            rows.append(part(tensors, model.encode_forms(tensors.forms)))
+    return torch.cat(rows)
 
 
 def _step(
