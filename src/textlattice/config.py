@@ -178,6 +178,103 @@ class CnnGnnConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedConfig:
+    """The published CNN-GNN, every ablation a field; the defaults are its table 9 and its final model.
+
+    Args:
+        num_characters: Rows of the character table; higher code points share the last.
+        channels: Width of characters and tokens, even.
+        num_heads: Attention heads; must divide half of each block's width.
+        head_channels: Hidden width of the classifier.
+        injected_channels: Width of the token vectors that join before block 2; 0 for none.
+        lattice_offsets: Distances on the ring of a document, one tuple a block; each gives two neighbours.
+        num_random_edges: Random neighbours per token, one number a block.
+        random: `uniform` independent draws, as published, or `affine` permutations.
+        num_kept_edges: Strongest edges of block 1, a token, that block 2 has as well.
+        graph_seed: Seed of the random neighbours at prediction.
+        attention: `gatv2`, or `pair` for the modified sparse attention (equations 14 to 22).
+        convolution: `full`, or `depthwise`.
+        sentiment: Layer of positions 2 and 3: `conv`, `linear1` (with its input added) or `linear2`.
+        sentiment_positions: Where polarity and subjectivity enter: 1 beside the pooled characters, 2 before the first
+            graph, 3 after the second is drawn.
+        norm: Over what the attention branch is normalised.
+        positional_encoding: Where it is added: `tokens` before block 1, `block1` after it, `injected` to the vectors.
+        num_virtual_nodes: Learned nodes a document that hear all its tokens, and all its tokens them.
+        edge_sampling: `none`, or the half of each document's edges whose ends weigh most, a token weighing `linear`
+            (Mikolov) or `sigmoid` in its frequency.
+        dropout: Probability that a channel is dropped in training.
+
+    Source: CNN-GNN (arXiv 2507.07414), table 9 and section 3.
+    """
+
+    num_characters: int = 12_288
+    channels: int = 64
+    num_heads: int = 4
+    head_channels: int = 64
+    injected_channels: int = 64
+    lattice_offsets: tuple[tuple[int, ...], ...] = (
+        (2, 4, 6, 8, 10, 12, 14, 16, 18, 20),
+        (3, 5, 7, 9, 11, 13, 15, 17),
+    )
+    num_random_edges: tuple[int, ...] = (6, 5)
+    random: RandomEdges = "uniform"
+    num_kept_edges: int = 2
+    graph_seed: int = 0
+    attention: Literal["gatv2", "pair"] = "gatv2"
+    convolution: Literal["full", "depthwise"] = "full"
+    sentiment: Literal["conv", "linear1", "linear2"] = "conv"
+    sentiment_positions: tuple[int, ...] = (1, 2, 3)
+    norm: Literal["none", "document", "token", "feature"] = "feature"
+    positional_encoding: tuple[str, ...] = ()
+    num_virtual_nodes: int = 0
+    edge_sampling: Literal["none", "linear", "sigmoid"] = "none"
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("num_characters", "channels", "num_heads", "head_channels"):
+            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
+        for name in ("injected_channels", "num_virtual_nodes"):
+            _require(
+                getattr(self, name) >= 0, f"model.{name} must not be negative, got {getattr(self, name)}."
+            )
+        for width in (self.channels, self.width):
+            _require(
+                width % (2 * self.num_heads) == 0,
+                "model.num_heads must divide half of model.channels, and of it and model.injected_channels "
+                f"together, got num_heads={self.num_heads} and a width of {width}; try 4 and 64.",
+            )
+        graph = GraphConfig(  # the same rules
+            lattice_offsets=self.lattice_offsets,
+            num_random_edges=self.num_random_edges,
+            num_kept_edges=0,
+            seed=self.graph_seed,
+        )
+        _require(
+            0 <= self.num_kept_edges < graph.degree(0) - 1,
+            f"model.num_kept_edges must lie in 0..{graph.degree(0) - 2}, got {self.num_kept_edges}.",
+        )
+        _require(
+            set(self.sentiment_positions) <= {1, 2, 3},
+            f"model.sentiment_positions must be among 1, 2, 3, got {self.sentiment_positions}.",
+        )
+        places = ("tokens", "block1", "injected")
+        _require(
+            set(self.positional_encoding) <= set(places),
+            f"model.positional_encoding must be among {', '.join(places)}, got {self.positional_encoding}.",
+        )
+        _require(
+            not self.num_virtual_nodes or self.attention == "gatv2",
+            f"model.num_virtual_nodes: virtual nodes go with gatv2 alone, got attention={self.attention!r}.",
+        )
+        _require(0 <= self.dropout < 1, f"model.dropout must lie in [0, 1), got {self.dropout}.")
+
+    @property
+    def width(self) -> int:
+        """Width of a token in block 2."""
+        return self.channels + self.injected_channels
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How a model is trained; saved for the record, never needed to load.
 

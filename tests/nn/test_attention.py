@@ -8,6 +8,7 @@ import reference
 from textlattice.graph.neighbours import edge_index, neighbour_table
 from textlattice.nn.attention import (
     VOID_SCORE,
+    GatV2,
     GraphAttention,
     _AttendByInverse,
     attend,
@@ -67,11 +68,12 @@ def gatv2_conv():
     return GATv2Conv
 
 
+@pytest.mark.parametrize("kind", [GraphAttention, GatV2])
 @pytest.mark.parametrize("self_slot", [True, False])
-def test_equals_gatv2_of_pytorch_geometric(gatv2_conv, self_slot):
+def test_equals_gatv2_of_pytorch_geometric(gatv2_conv, self_slot, kind):
     edges = table([1, 2, 3, 40, 7], self_slot=self_slot)
     assert self_slot or not edges.mask[0].any()  # a row without an open slot yields the bias alone
-    ours = GraphAttention(6, 8, 2, degree=edges.mask.shape[1])
+    ours = kind(6, 8, 2, **({"degree": edges.mask.shape[1]} if kind is GraphAttention else {}))
     theirs = gatv2_conv(6, 4, heads=2, add_self_loops=False)
     with torch.no_grad():
         theirs.lin_l.load_state_dict(ours.message.state_dict())

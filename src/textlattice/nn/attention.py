@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 VOID_SCORE = -1e4
 """Score of a slot that holds no edge, natural-log units."""
-_NEGATIVE_SLOPE = 0.2
+NEGATIVE_SLOPE = 0.2
+"""Of the rectifier before the scores."""
 _BLOCK = 512  # rows at a time where all slots are held: [block, degree, channels] stays in the cache
 _ROWS = 4096  # rows at a time where slots follow one another: [rows, channels] stays in the cache
 
@@ -85,7 +86,7 @@ def _attend_rows(
     slots = []
     for slot in range(neighbours.shape[1]):
         heard = message.index_select(0, neighbours[:, slot])
-        hidden = F.leaky_relu(query + heard, _NEGATIVE_SLOPE).unflatten(1, weight.shape)
+        hidden = F.leaky_relu(query + heard, NEGATIVE_SLOPE).unflatten(1, weight.shape)
         slots.append((hidden * weight).sum(2))
     scores = torch.stack(slots, 1) + slot_bias  # [rows, degree, num_heads]
     alpha = attention_weights(scores, gate)
@@ -119,7 +120,7 @@ class _AttendByInverse(torch.autograd.Function):
         for start in range(0, query.shape[0], _BLOCK):
             rows = slice(start, start + _BLOCK)
             heard = _gather(message, neighbours[rows])
-            hidden = F.leaky_relu_(heard + query[rows, None], _NEGATIVE_SLOPE)
+            hidden = F.leaky_relu_(heard + query[rows, None], NEGATIVE_SLOPE)
             torch.sum(hidden.view(by_head).mul_(weight), 3, out=scores[rows])
             scores[rows] += slot_bias
             alpha = attention_weights(scores[rows], gate[rows])
@@ -154,7 +155,7 @@ class _AttendByInverse(torch.autograd.Function):
             before = heard.add_(query[rows, None])
             grad_before = _through_leaky(raw[rows].reshape(-1, num_heads).mm(projection), before)
             torch.sum(grad_before, 1, out=grad_query[rows])
-            hidden = F.leaky_relu_(before, _NEGATIVE_SLOPE).view(-1, degree, num_heads, head_channels)
+            hidden = F.leaky_relu_(before, NEGATIVE_SLOPE).view(-1, degree, num_heads, head_channels)
             grad_weight += hidden.mul_(raw[rows][..., None]).sum((0, 1))
             if degree > num_mapped:
                 said = alpha[rows, num_mapped:, :, None] * asked
@@ -184,7 +185,7 @@ def _score_projection(weight: Tensor) -> Tensor:
 
 def _through_leaky(gradient: Tensor, before: Tensor) -> Tensor:
     """Gradient before the leaky rectifier, in the shape of `before`."""
-    return torch.ops.aten.leaky_relu_backward(gradient.view(before.shape), before, _NEGATIVE_SLOPE, False)
+    return torch.ops.aten.leaky_relu_backward(gradient.view(before.shape), before, NEGATIVE_SLOPE, False)
 
 
 def _gather(rows: Tensor, index: Tensor) -> Tensor:
@@ -192,36 +193,30 @@ def _gather(rows: Tensor, index: Tensor) -> Tensor:
     return rows.index_select(0, index.reshape(-1)).view(*index.shape, rows.shape[1])
 
 
-class GraphAttention(nn.Module):
+class GatV2(nn.Module):
     """GATv2 over a neighbour table: each token mixes what its neighbours say.
-
-    Each slot of the table has a bias a head, so that a token two to the left need not weigh as one four to the right.
-    Kept slots, whose order means nothing, share one.
 
     Args:
         in_channels: Width of a token.
         out_channels: Width of the result, all heads together.
         num_heads: Must divide `out_channels`.
-        degree: Slots of the table, kept ones apart.
-        num_kept: Kept slots behind them.
 
-    Source: CNN-GNN (arXiv 2507.07414), equations 11 to 13; with all biases 0, as at the start, PyG's GATv2Conv gives
-    the same numbers.
+    Source: CNN-GNN (arXiv 2507.07414), equations 11 to 13; PyG's GATv2Conv gives the same numbers.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, num_heads: int, *, degree: int, num_kept: int = 0
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, num_heads: int) -> None:
         super().__init__()
-        self.degree, self.num_kept = degree, num_kept
         self.query = nn.Linear(in_channels, out_channels)
         self.message = nn.Linear(in_channels, out_channels)
         self.weight = nn.Parameter(torch.empty(num_heads, out_channels // num_heads))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.slot_bias = nn.Parameter(torch.zeros(degree + min(num_kept, 1), num_heads))
         nn.init.xavier_uniform_(self.query.weight)
         nn.init.xavier_uniform_(self.message.weight)
         nn.init.xavier_uniform_(self.weight)
+
+    def slot_biases(self, degree: int) -> Float[Tensor, "degree num_heads"]:
+        """What each slot adds to its scores: nothing."""
+        return self.weight.new_zeros(degree, len(self.weight))
 
     def forward(
         self,
@@ -239,13 +234,37 @@ class GraphAttention(nn.Module):
             inverse: For each of the first slots, the token that listens to row j through it; training only.
         """
         query, message = self.query(tokens), self.message(tokens)
-        slot_bias = torch.cat(
-            [self.slot_bias[: self.degree], self.slot_bias[self.degree :].expand(self.num_kept, -1)]
-        )
+        arguments = (query, message, self.weight, neighbours, gate, self.slot_biases(neighbours.shape[1]))
         if inverse is None:
-            mixed, scores = attend(query, message, self.weight, neighbours, gate, slot_bias)
+            mixed, scores = attend(*arguments)
         else:
-            mixed, scores = _AttendByInverse.apply(
-                query, message, self.weight, neighbours, gate, slot_bias, inverse
-            )
+            mixed, scores = _AttendByInverse.apply(*arguments, inverse)
         return mixed + self.bias, scores
+
+
+class GraphAttention(GatV2):
+    """GATv2 whose slots have a bias a head, so that a token two to the left need not weigh as one four to the right.
+
+    Kept slots, whose order means nothing, share one.
+
+    Args:
+        in_channels: Width of a token.
+        out_channels: Width of the result, all heads together.
+        num_heads: Must divide `out_channels`.
+        degree: Slots of the table, kept ones apart.
+        num_kept: Kept slots behind them.
+
+    Source: as `GatV2`, which it equals while all biases are 0; the biases are those of `attend`.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, num_heads: int, *, degree: int, num_kept: int = 0
+    ) -> None:
+        super().__init__(in_channels, out_channels, num_heads)
+        self.degree, self.num_kept = degree, num_kept
+        self.slot_bias = nn.Parameter(torch.zeros(degree + min(num_kept, 1), num_heads))
+
+    def slot_biases(self, degree: int) -> Float[Tensor, "degree num_heads"]:
+        """What each slot adds to its scores."""
+        kept = self.slot_bias[self.degree :].expand(self.num_kept, -1)
+        return torch.cat([self.slot_bias[: self.degree], kept])

@@ -46,3 +46,38 @@ class RaggedConv(nn.Module):
                 other = (owners[shifted] != segment_index)[:, None]
                 result += F.linear(padded[shifted], taps[place]).masked_fill_(other, 0)
         return result
+
+
+class DepthwiseConv(nn.Module):
+    """A convolution of each channel alone, then one over the channels of each row; it stops at borders as well.
+
+    Args:
+        in_channels: Width of a row.
+        out_channels: Width of a result.
+        kernel_size: Odd number of taps.
+
+    Source: CNN-GNN (arXiv 2507.07414), table 3, "depth-wise".
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        assert kernel_size % 2 == 1
+        self.kernel_size = kernel_size
+        self.weight = nn.Parameter(torch.empty(kernel_size, in_channels))
+        self.bias = nn.Parameter(torch.zeros(in_channels))
+        self.mix = nn.Linear(in_channels, out_channels)
+        nn.init.uniform_(self.weight, -((3 / kernel_size) ** 0.5), (3 / kernel_size) ** 0.5)
+
+    def forward(
+        self, rows: Float[Tensor, "num_rows in_channels"], segment_index: Int[Tensor, " num_rows"]
+    ) -> Float[Tensor, "num_rows out_channels"]:
+        """Each row with its neighbours of the same segment, weighed by their distance."""
+        num_rows, radius = rows.shape[0], self.kernel_size // 2
+        padded = F.pad(rows, (0, 0, radius, radius))
+        owners = F.pad(segment_index, (radius, radius), value=-1)
+        result = self.bias.expand_as(rows)
+        for place, tap in enumerate(self.weight.unbind(0)):
+            shifted = slice(place, place + num_rows)
+            other = (owners[shifted] != segment_index)[:, None]
+            result = result + padded[shifted].masked_fill(other, 0) * tap
+        return self.mix(result)

@@ -1,0 +1,141 @@
+"""Documents to the batches of the published model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt64
+
+from textlattice.batch.published_batch import PublishedBatch
+from textlattice.batch.text_batch import Documents, Graph
+from textlattice.config import PublishedConfig, TextConfig
+from textlattice.graph.neighbours import NeighbourTable, neighbour_table
+from textlattice.text.document import Document
+from textlattice.text.frequency import keep_weights
+from textlattice.text.lookup import find_rows
+from textlattice.text.vocabulary import word_keys
+
+END = "\x03"
+"""The token that ends every document, so that each has two or more."""
+_END_COUNT = 1e6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TokenFacts:
+    """What is known of tokens apart from their vectors.
+
+    Args:
+        keys: 64-bit keys, ascending.
+        sentiment: Polarity in [-1, 1] and subjectivity in [0, 1].
+        counts: Training documents that have the token; one that is not here counts once.
+    """
+
+    keys: UInt64[np.ndarray, " num_words"] = field(default_factory=lambda: np.empty(0, np.uint64))
+    sentiment: Float[np.ndarray, "num_words 2"] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+    counts: Float[np.ndarray, " num_words"] = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCollator:
+    """Makes batches of the published model; holds what every batch shares.
+
+    Args:
+        text: How tokens are keyed.
+        config: Graphs, characters, sampling of edges.
+        injected: Keys of the token table, ascending.
+        facts: Sentiment and frequency of tokens.
+    """
+
+    text: TextConfig
+    config: PublishedConfig
+    injected: UInt64[np.ndarray, " num_injected"] = field(default_factory=lambda: np.empty(0, np.uint64))
+    facts: TokenFacts = field(default_factory=TokenFacts)
+
+    def collate(
+        self, documents: Sequence[Document], *, salt: int = 0, inverse: bool = False
+    ) -> PublishedBatch[np.ndarray]:
+        """A batch.
+
+        The characters of a document are its tokens, each followed by a space, and the end token; a token owns its
+        characters and the space.
+
+        Args:
+            documents: In the order of the answers; an empty one has the end token alone.
+            salt: Draw of the random edges; 0 at prediction.
+            inverse: Whether to make inverse tables, for the backward pass; only affine edges have them.
+
+        Source: CNN-GNN (arXiv 2507.07414), equations 1 to 7.
+        """
+        pieces = [[form + " " for form in document.forms()] + [END] for document in documents]
+        tokens = [piece for document in pieces for piece in document]
+        doc_ptr = np.concatenate([[0], np.cumsum([len(document) for document in pieces])]).astype(np.int32)
+        owners = np.repeat(np.arange(len(pieces), dtype=np.int32), np.diff(doc_ptr))
+        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+        char_token = np.repeat(np.arange(len(tokens), dtype=np.int32), lengths)
+        points = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), np.uint32)
+        keys = word_keys([token.removesuffix(" ") for token in tokens], self.text)
+        rows = find_rows(keys, self.facts.keys)
+        sentiment = np.vstack([self.facts.sentiment, np.zeros((1, 2))]).astype(np.float32)[rows]
+        tables = [self._table(doc_ptr, block, salt, inverse) for block in (0, 1)]
+        open_slots = [table.mask for table in tables]
+        if self.config.edge_sampling != "none":
+            weights = self._weights(rows, np.array([token == END for token in tokens], bool))
+            open_slots = [strongest_half(table, weights, doc_ptr) for table in tables]
+        graphs = [
+            Graph(neighbours=table.neighbours, mask=mask, inverse=table.inverse)
+            for table, mask in zip(tables, open_slots, strict=True)
+        ]
+        return PublishedBatch(
+            characters=np.minimum(points, self.config.num_characters - 1).astype(np.int32),
+            char_doc=owners[char_token],
+            char_token=char_token,
+            token_ptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+            sentiment=sentiment,
+            injected=(find_rows(keys, self.injected) + 1).astype(np.int32),
+            documents=Documents(doc_ptr=doc_ptr, doc_index=owners),
+            graph1=graphs[0],
+            graph2=graphs[1],
+        )
+
+    def _table(self, doc_ptr: np.ndarray, block: int, salt: int, inverse: bool) -> NeighbourTable:
+        return neighbour_table(
+            doc_ptr,
+            lattice_offsets=self.config.lattice_offsets[block],
+            num_random_edges=self.config.num_random_edges[block],
+            random=self.config.random,
+            seed=self.config.graph_seed,
+            block=block,
+            salt=salt,
+            self_slot=False,
+            with_inverse=inverse,
+        )
+
+    def _weights(self, rows: np.ndarray, is_end: np.ndarray) -> np.ndarray:
+        """What each token weighs by its frequency."""
+        assert self.config.edge_sampling != "none"
+        known = np.append(self.facts.counts, [1.0, _END_COUNT])  # then an unknown token, then the end
+        places = np.where(is_end, len(known) - 1, np.where(rows < 0, len(known) - 2, rows))
+        return keep_weights(known, self.config.edge_sampling)[places]
+
+
+def strongest_half(
+    table: NeighbourTable, weights: Float[np.ndarray, " num_tokens"], doc_ptr: np.ndarray
+) -> Bool[np.ndarray, "num_tokens degree"]:
+    """The half of each document's edges, rounded up, whose two ends weigh most; of equal ones the earlier.
+
+    Args:
+        table: Edges of a batch.
+        weights: Of each token.
+        doc_ptr: Bounds of the documents in tokens.
+
+    Source: CNN-GNN (arXiv 2507.07414), table 7; there the half was taken over a batch, so that a text's edges depended
+    on its neighbours, and after a random routing of tokens to heads, which is left out.
+    """
+    strength = np.where(table.mask, weights[:, None] + weights[table.neighbours], -np.inf)
+    chosen = np.zeros_like(table.mask)
+    for start, end in zip(doc_ptr[:-1].tolist(), doc_ptr[1:].tolist(), strict=True):
+        part = strength[start:end].ravel()
+        num_edges = int(np.isfinite(part).sum())
+        best = np.argsort(-part, kind="stable")[: -(-num_edges // 2)]
+        chosen[start:end].reshape(-1)[best] = True
+    return chosen

@@ -1,0 +1,136 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from textlattice.batch.published_collate import END, PublishedCollator, TokenFacts, strongest_half
+from textlattice.config import PublishedConfig, TextConfig
+from textlattice.graph.neighbours import NeighbourTable
+from textlattice.text.document import read_document
+from textlattice.text.vocabulary import word_keys
+
+TEXT = TextConfig()
+CONFIG = PublishedConfig()
+
+
+def facts(values):
+    """From {word: (polarity, subjectivity, count)}."""
+    keys = word_keys(list(values), TEXT)
+    order = np.argsort(keys)
+    rows = np.array(list(values.values()), np.float64)[order]
+    return TokenFacts(keys=keys[order], sentiment=rows[:, :2].astype(np.float32), counts=rows[:, 2])
+
+
+def collate(texts, config=CONFIG, **more):
+    collator = PublishedCollator(text=TEXT, config=config, **more)
+    return collator.collate([read_document(text, TEXT) for text in texts])
+
+
+def test_literal():
+    known = facts({"good": (0.7, 0.6, 5), "film": (0.0, 0.1, 3)})
+    batch = collate(["Good film!", ""], facts=known, injected=np.sort(word_keys(["!", "film"], TEXT)))
+    assert "".join(map(chr, batch.characters)) == "Good film ! \x03\x03"
+    assert batch.char_token.tolist() == [0] * 5 + [1] * 5 + [2] * 2 + [3, 4]
+    assert batch.char_doc.tolist() == [0] * 13 + [1]
+    assert batch.token_ptr.tolist() == [0, 5, 10, 12, 13, 14]
+    assert batch.documents.doc_ptr.tolist() == [0, 4, 5]
+    assert batch.documents.doc_index.tolist() == [0, 0, 0, 0, 1]
+    np.testing.assert_allclose(batch.sentiment, [[0.7, 0.6], [0, 0.1], [0, 0], [0, 0], [0, 0]], rtol=1e-6)
+    assert sorted(batch.injected[[1, 2]].tolist()) == [1, 2]
+    assert batch.injected[[0, 3, 4]].tolist() == [0, 0, 0]
+
+
+def test_code_points_beyond_the_table_share_its_last_row():
+    batch = collate(["漢 👩 \ud800"])
+    assert batch.characters.tolist()[::2] == [12_287] * 3 + [3]
+    assert collate(["ab"], dataclasses.replace(CONFIG, num_characters=98)).characters.tolist() == [
+        97,
+        97,
+        32,
+        3,
+    ]
+
+
+def test_edges_are_those_of_the_paper():
+    num_tokens = 200
+    batch = collate(["a " * (num_tokens - 1)])
+    for graph, offsets, num_random in (
+        (batch.graph1, range(2, 21, 2), 6),
+        (batch.graph2, range(3, 18, 2), 5),
+    ):
+        degree = 2 * len(offsets) + num_random
+        assert graph.neighbours.shape == (num_tokens, degree)
+        for token in range(num_tokens):
+            lattice = {(token + sign * d) % num_tokens for d in offsets for sign in (1, -1)}
+            assert set(graph.neighbours[token, : 2 * len(offsets)].tolist()) == lattice
+            assert token not in graph.neighbours[token]
+        assert graph.mask[:, : 2 * len(offsets)].all()
+        assert graph.mask.mean() > 0.97  # a random edge repeats one now and then
+        assert graph.inverse is None  # independent draws have none
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["a"], ["", "a b", ""]])
+def test_small_batches(texts):
+    batch = collate(texts)
+    assert len(batch.documents.doc_ptr) == len(texts) + 1
+    assert (np.diff(batch.documents.doc_ptr) >= 1).all()  # the end token
+    assert len(batch.characters) == batch.token_ptr[-1]
+    owner = batch.documents.doc_index
+    assert (owner[batch.graph1.neighbours] == owner[:, None]).all()
+
+
+def test_salt_draws_other_random_edges_and_no_other_lattice():
+    collator = PublishedCollator(text=TEXT, config=dataclasses.replace(CONFIG, random="affine"))
+    documents = [read_document("a " * 99, TEXT)]
+    first, second = (collator.collate(documents, salt=salt, inverse=True) for salt in (1, 2))
+    np.testing.assert_array_equal(first.graph1.neighbours[:, :20], second.graph1.neighbours[:, :20])
+    assert (first.graph1.neighbours[:, 20:] != second.graph1.neighbours[:, 20:]).any()
+    slots = np.arange(26)
+    np.testing.assert_array_equal(
+        first.graph1.neighbours[first.graph1.inverse, slots], np.arange(100)[:, None].repeat(26, 1)
+    )
+
+
+# Sub-sampling of edges.
+
+
+def test_strongest_half_literal():
+    table = NeighbourTable(
+        neighbours=np.array([[1, 2], [0, 2], [0, 1], [4, 4], [3, 3]], np.int32),
+        mask=np.array([[1, 1], [1, 1], [1, 1], [1, 0], [1, 0]], bool),
+        inverse=None,
+    )
+    weights = np.array([0.1, 0.9, 0.5, 0.2, 0.2])
+    found = strongest_half(table, weights, np.array([0, 3, 5]))
+    assert found.tolist() == [
+        [True, False],  # .1 + .9 beats .1 + .5, and is the earlier of two equal ones
+        [False, True],  # .9 + .5
+        [False, True],  # .5 + .9
+        [True, False],  # half of two edges
+        [False, False],
+    ]
+
+
+@pytest.mark.parametrize("form", ["linear", "sigmoid"])
+def test_half_of_the_edges_of_each_document_stay_whatever_is_beside_it(form):
+    config = dataclasses.replace(CONFIG, edge_sampling=form)
+    known = facts({"the": (0, 0, 9e5), "river": (0, 0, 2), "of": (0, 0, 5e5)})
+    texts = ["the river of the north " * 30, "of the sea " * 40]
+    whole = collate(texts, facts=known)
+    batch = collate(texts, config, facts=known)
+    alone = collate(texts[1:], config, facts=known)
+    start = batch.documents.doc_ptr[1]
+    for name in ("graph1", "graph2"):
+        mask, before = getattr(batch, name).mask, getattr(whole, name).mask
+        assert (mask <= before).all()
+        for rows in (slice(0, start), slice(start, None)):
+            assert mask[rows].sum() == -(-before[rows].sum() // 2)
+        np.testing.assert_array_equal(mask[start:], getattr(alone, name).mask)
+
+
+def test_the_end_token_counts_as_the_most_frequent():
+    config = dataclasses.replace(CONFIG, edge_sampling="sigmoid")
+    batch = collate(["river " * 60], config, facts=facts({"river": (0, 0, 3)}))
+    assert END not in TEXT.normalisation
+    heard = batch.graph1.neighbours == 60
+    assert not (batch.graph1.mask & heard).any()
