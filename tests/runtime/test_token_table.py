@@ -105,6 +105,31 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
         write_token_table(TokenTable(keys=KEYS, vectors=VECTORS), tmp_path / "nowhere" / "words")
 
 
+def test_the_record_comes_back_with_the_table(tmp_path):
+    path = tmp_path / "words.safetensors"
+    record = {
+        "source": "owner/näme",
+        "licence": None,
+        "dim": 2,
+        "share": 0.25,
+        "texts": {"sources": ["a.csv"]},
+    }
+    write_token_table(token_table(["a", "b"], np.eye(2), TEXT, record), path)
+    assert read_token_table(path).record == record
+    write_token_table(TokenTable(keys=KEYS, vectors=VECTORS), path)
+    assert read_token_table(path).record == {}
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{", "3", '"text"', "[" * 90_000])
+def test_records_that_are_none_are_refused(tmp_path, note):
+    path = tmp_path / "words.safetensors"
+    path.write_bytes(pack_tensors({"keys": KEYS, "vectors": VECTORS}, note=note))
+    with pytest.raises(
+        ArtefactError, match=r"words\.safetensors: expected a record that is a JSON object; make"
+    ):
+        read_token_table(path)
+
+
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [

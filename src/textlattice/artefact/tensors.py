@@ -7,6 +7,7 @@ all of them fit together and the length of the file.
 import json
 import math
 from collections.abc import Mapping
+from mmap import mmap
 from reprlib import repr as short
 from typing import Any
 
@@ -24,13 +25,20 @@ _TYPES = {
     **{f"{kind}{8 * size}": np.dtype(f"<{kind.lower()}{size}") for kind in "IU" for size in (1, 2, 4, 8)},
     **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
+_BFLOAT16 = "BF16"  # of other people's files; NumPy has no such type
+_METADATA = "__metadata__"
+_NOTE = "textlattice"
 _ENTRY = {"dtype", "shape", "data_offsets"}
 _MOST_DIMENSIONS = 8
 _CHUNK = 1 << 20  # numbers looked at in one go
 
 
-def pack_tensors(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The arrays as the content of a `.safetensors` file; the same arrays give the same bytes.
+def pack_tensors(arrays: Mapping[str, np.ndarray], *, note: str | None = None) -> bytes:
+    """The arrays as the content of a `.safetensors` file; the same arrays and note give the same bytes.
+
+    Args:
+        arrays: Numbers, by name.
+        note: A text that the file carries beside them, for `unpack_note`.
 
     Raises:
         ArtefactError: A float is NaN or infinite, or a type (object, string) has no form in safetensors.
@@ -39,7 +47,8 @@ def pack_tensors(arrays: Mapping[str, np.ndarray]) -> bytes:
         _check_finite(f"tensor {name!r}", array, "train again with a lower train.learning_rate")
     try:
         return safetensors.numpy.save(
-            {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+            {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()},
+            None if note is None else {_NOTE: note},
         )
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         kinds = ", ".join(f"{name}: {array.dtype}" for name, array in arrays.items())
@@ -62,25 +71,87 @@ def unpack_tensors(data: bytes, *, where: str = "tensors") -> dict[str, np.ndarr
     other, without holes, and fill the file.
     """
     try:
-        begin, entries = _header(data)
+        begin, entries, _ = _header(data)
         arrays = {name: _array(data, begin, name, entry) for name, entry in entries.items()}
         _check_places(entries, len(data) - begin)
     except _Fault as fault:
-        raise ArtefactError(
-            f"{where}: expected a safetensors file, got {len(data)} bytes that are none ({fault}); "
-            "copy or save the model again."
-        ) from None
+        raise ArtefactError(_no_file(where, data, fault)) from None
     for name, array in arrays.items():
         _check_finite(f"{where}, tensor {short(name)}", array, "save the model again from a healthy run")
     return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
+
+
+def unpack_note(data: bytes, *, where: str = "tensors") -> str | None:
+    """The note that a `.safetensors` file of ours carries; None where there is none.
+
+    Raises:
+        ArtefactError: The bytes are no such file, or its metadata are not texts by name.
+    """
+    try:
+        _, _, metadata = _header(data)
+        if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+            raise _Fault("its metadata are not texts by name")
+    except _Fault as fault:
+        raise ArtefactError(_no_file(where, data, fault)) from None
+    return metadata.get(_NOTE)
+
+
+def tensor_shapes(data: bytes | mmap, *, where: str = "tensors") -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a `.safetensors` file holds, ours or not; only the header is read.
+
+    Raises:
+        ArtefactError: The bytes do not begin as such a file.
+    """
+    try:
+        _, entries, _ = _header(data)
+        shapes = {name: _shape(name, entry) for name, entry in entries.items()}
+    except _Fault as fault:
+        raise ArtefactError(_no_file(where, data, fault)) from None
+    return shapes
+
+
+def unpack_tensor(data: bytes | mmap, name: str, *, where: str = "tensors") -> np.ndarray:
+    """One array of a `.safetensors` file, ours or not, as a copy; of a file on disk nothing else is read.
+
+    Args:
+        data: Content of the file, or the file itself.
+        name: Which array; floats of 16 bits with a long exponent (`BF16`) come as float32.
+        where: What the content is called in an error.
+
+    Raises:
+        ArtefactError: The bytes are no such file, hold no such array, or a float is NaN or infinite.
+    """
+    try:
+        begin, entries, _ = _header(data)
+        if name not in entries:
+            raise _Fault(f"no tensor {short(name)}")
+        entry = entries[name]
+        shape = _shape(name, entry)
+        if entry["dtype"] == _BFLOAT16:  # the upper half of a float32
+            halves = _array(data, begin, name, entry | {"dtype": "U16"})
+            array = (halves.astype(np.uint32) << 16).view(np.float32).reshape(shape)
+        else:
+            view = _array(data, begin, name, entry)
+            array = view.astype(view.dtype.newbyteorder("="))
+    except _Fault as fault:
+        raise ArtefactError(_no_file(where, data, fault)) from None
+    _check_finite(f"{where}, tensor {short(name)}", array, "get the file again, or another model")
+    return array
 
 
 class _Fault(Exception):
     """Why bytes are no safetensors file."""
 
 
-def _header(data: bytes) -> tuple[int, dict[str, Any]]:
-    """Where the numbers begin, and the entry of each tensor, as yet unchecked."""
+def _no_file(where: str, data: bytes | mmap, fault: _Fault) -> str:
+    return (
+        f"{where}: expected a safetensors file, got {len(data)} bytes that are none ({fault}); "
+        "copy or save the model again."
+    )
+
+
+def _header(data: bytes | mmap) -> tuple[int, dict[str, Any], Any]:
+    """Where the numbers begin, the entry of each tensor, as yet unchecked, and the metadata likewise."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise _Fault("it ends inside its header")
@@ -92,8 +163,8 @@ def _header(data: bytes) -> tuple[int, dict[str, Any]]:
         raise _Fault(f"its header is no JSON: {error}") from None
     if not isinstance(header, dict):
         raise _Fault("its header is no JSON object")
-    header.pop("__metadata__", None)
-    return 8 + size, header
+    metadata = header.pop(_METADATA, {})
+    return 8 + size, header, metadata
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -103,7 +174,14 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _array(data: bytes, begin: int, name: str, entry: Any) -> np.ndarray:
+def _shape(name: str, entry: Any) -> tuple[int, ...]:
+    """The shape that an entry tells."""
+    if not isinstance(entry, dict) or set(entry) != _ENTRY or not _are_sizes(entry["shape"]):
+        raise _Fault(f"tensor {short(name)} has no shape")
+    return tuple(entry["shape"])
+
+
+def _array(data: bytes | mmap, begin: int, name: str, entry: Any) -> np.ndarray:
     """A view of the bytes that an entry names."""
     tensor = f"tensor {short(name)}"
     if not isinstance(entry, dict) or set(entry) != _ENTRY:

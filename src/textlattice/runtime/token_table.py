@@ -1,21 +1,23 @@
 """Vectors of words from elsewhere, by key, in one `.safetensors` file; where they come from it does not know."""
 
+import json
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt64
 
-from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tensors
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, DataError
 from textlattice.text.normalise import normalise
 from textlattice.text.vocabulary import word_keys
 
-_AGAIN = "make the table again with textlattice.runtime.token_table.token_table"
+_AGAIN = "make the table again with textlattice token-table"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +27,8 @@ class TokenTable:
     Args:
         keys: 64-bit keys of the words, ascending.
         vectors: Their vectors, finite; at least one, of any scale.
+        record: Where they come from and how they were made, as plain JSON values: source, licence, digest, method,
+            settings. Empty where nobody has said it.
 
     Raises:
         DataError: The keys are not ascending, or the vectors are none, not finite or not one a key.
@@ -32,6 +36,7 @@ class TokenTable:
 
     keys: UInt64[np.ndarray, " num_words"]
     vectors: Float32[np.ndarray, "num_words dim"]
+    record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self.keys, self.vectors)
@@ -48,7 +53,10 @@ class TokenTable:
 
 
 def token_table(
-    words: Sequence[str], vectors: Shaped[np.ndarray, "num_words dim"], config: TextConfig
+    words: Sequence[str],
+    vectors: Shaped[np.ndarray, "num_words dim"],
+    config: TextConfig,
+    record: dict[str, Any] | None = None,
 ) -> TokenTable:
     """The table of these words, found in a text exactly as a known word is.
 
@@ -59,6 +67,7 @@ def token_table(
         words: Words, the most frequent first; marks of a tokenizer already taken off.
         vectors: One a word, of any type of float.
         config: Settings of the model that the table is for.
+        record: What the table's file says of where they come from.
 
     Raises:
         DataError: There are no words, not one vector a word, or a vector is not finite in float32.
@@ -72,7 +81,7 @@ def token_table(
     )
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         rows = vectors[first].astype(np.float32)
-    return TokenTable(keys=keys, vectors=rows)
+    return TokenTable(keys=keys, vectors=rows, record=record or {})
 
 
 def read_token_table(path: Path) -> TokenTable:
@@ -89,7 +98,7 @@ def read_token_table(path: Path) -> TokenTable:
             f"token table {path}: expected a file, got: {error.strerror or error}; check the path."
         ) from error
     try:
-        arrays = unpack_tensors(content)
+        arrays, note = unpack_tensors(content), unpack_note(content)
     except ArtefactError as error:
         raise ArtefactError(f"token table {path}: {error}") from error
     if set(arrays) != {"keys", "vectors"}:
@@ -101,7 +110,7 @@ def read_token_table(path: Path) -> TokenTable:
         _check(**arrays)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return TokenTable(**arrays)
+    return TokenTable(**arrays, record=_record(path, note))
 
 
 def write_token_table(table: TokenTable, path: Path) -> None:
@@ -110,7 +119,8 @@ def write_token_table(table: TokenTable, path: Path) -> None:
     Raises:
         ArtefactError: The file cannot be written; what stood there is kept.
     """
-    content = pack_tensors({"keys": table.keys, "vectors": table.vectors})
+    note = json.dumps(table.record, ensure_ascii=False, allow_nan=False) if table.record else None
+    content = pack_tensors({"keys": table.keys, "vectors": table.vectors}, note=note)
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         try:
@@ -126,6 +136,17 @@ def write_token_table(table: TokenTable, path: Path) -> None:
             f"token table {path}: cannot be written: {error.strerror or error}; check the folder, free space "
             "and permissions."
         ) from error
+
+
+def _record(path: Path, note: str | None) -> dict[str, Any]:
+    """The record that a file carries; an empty one where it carries none."""
+    try:
+        record = {} if note is None else json.loads(note)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise ArtefactError(f"token table {path}: expected a record that is a JSON object; {_AGAIN}.")
+    return record
 
 
 def _check(keys: np.ndarray, vectors: np.ndarray) -> None:
