@@ -1,0 +1,1 @@
+"""Words and their vectors from elsewhere: from a language model, from plain text, from a lexicon."""
