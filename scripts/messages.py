@@ -38,6 +38,7 @@ PARTS = {
     "evaluation": "Evaluation",
     "models": "Models",
     "training": "Training",
+    "tables": "Token tables",
     "baselines": "Baselines and comparison",
     "explain": "Explanation",
     "export": "Export",

@@ -81,7 +81,7 @@ def test_a_token_table_becomes_part_of_the_model(cli, tmp_path, kindred):
     assert "240 words, 0.0 MB, 50.0 % of the tokens" in ran.out
     assert "token table: 240 vectors of 5 numbers" in ran.err
     record = json.loads((tmp_path / "model" / "training.json").read_text())
-    assert record["source"]["token_table"] == str(tmp_path / "words.safetensors")
+    assert record["source"]["token_table"] == {"file": str(tmp_path / "words.safetensors")}
     assert record["settings"]["model"]["injected_channels"] == 5
     info = json.loads(cli("info", tmp_path / "model", "--json").out)
     assert (info["num_injected"], info["training"]["token_table"]["num_words"]) == (240, 240)

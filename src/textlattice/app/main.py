@@ -13,7 +13,17 @@ from typing import Annotated
 import typer
 
 import textlattice
-from textlattice.app.commands import compare, evaluate, explain, export, graph, info, predict, train
+from textlattice.app.commands import (
+    compare,
+    evaluate,
+    explain,
+    export,
+    graph,
+    info,
+    predict,
+    token_table,
+    train,
+)
 from textlattice.app.terminal import printable
 from textlattice.errors import TextlatticeError
 
@@ -35,6 +45,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "info": info.info,
     "export": export.export,
     "graph": graph.graph,
+    "token-table": token_table.token_table,
 }
 for _verb, _command in _VERBS.items():
     app.command(_verb)(_command)

@@ -70,7 +70,7 @@ in {record["seconds"] / 60:.1f} minutes.
 - {_MEASURES[measure]} on the rows that chose its settings: {figure}. That is no test: use `textlattice evaluate`.
 - {record["cost"]["parameters"]:,} parameters stored, {record["cost"]["active_parameters"]:,} of them active in a mean \
 training text, which costs {record["cost"]["mean_flops"] / 1e6:.1f} MFLOP.
-{_injected_line(record.get("token_table"))}\
+{_injected_line(record.get("token_table"), source.get("token_table"))}\
 - It knows only what its training rows say; an empty text is answered by the shares above.
 
 ```python
@@ -100,12 +100,21 @@ def _purpose(task: Task) -> str:
     )
 
 
-def _injected_line(table: dict[str, Any] | None) -> str:
-    """What the card says of the token table; nothing where there is none."""
+def _injected_line(table: dict[str, Any] | None, made: dict[str, Any] | None) -> str:
+    """What the card says of the token table and, if its file tells, of where it comes from; nothing without one."""
     if table is None:
         return ""
+    made = made or {}
+    origin = f" They come from {_named(made['source'], made)}." if "source" in made else ""
+    if lexicon := made.get("lexicon"):
+        origin += f" Scores of polarity and subjectivity: {_named(', '.join(lexicon['sources']), lexicon)}."
     return (
         f"- It holds vectors of {table['num_words']:,} words that were not learned here, {table['channels']} numbers "
         f"each, {table['bytes'] / 1e6:.1f} MB; {100 * table['known_token_share']:.1f} % of the training tokens have "
-        "one.\n"
+        f"one.{origin}\n"
     )
+
+
+def _named(source: str, record: dict[str, Any]) -> str:
+    """A source and its licence."""
+    return f"`{source}` (licence: {record.get('licence') or 'not stated'})"

@@ -7,7 +7,9 @@ import typer
 
 from textlattice.app.commands.options import Json, Settings, configure
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
+from textlattice.app.token_tables import record_rows, table_figures
 from textlattice.config import to_dict
+from textlattice.runtime.token_table import read_token_table
 
 COSTS = {
     "parameters": "parameters stored",
@@ -24,7 +26,11 @@ COSTS = {
 def info(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Model folder, trained or exported.", show_default=False),
+        typer.Argument(
+            metavar="[DIR]",
+            help="Model folder, trained or exported, or the file of a token table.",
+            show_default=False,
+        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -39,17 +45,22 @@ def info(
     """Show what a model is and what it costs.
 
     Parameters, arithmetic by length, labels and training record. FLOPs are two for each multiply and add; a
-    word that was read before costs nothing for its characters.
+    word that was read before costs nothing for its characters. Of a token table: size, source, licence and how it
+    was made.
 
     \b
     Examples:
       textlattice info model
       textlattice info --preset base --num-classes 4 --set model.channels=96 --json
+      textlattice info words.safetensors
     """
     if (folder is None) == (preset is None):
         raise typer.BadParameter("give a model folder or --preset, one of the two.", param_hint="'DIR'")
     if folder is not None and settings:
         raise typer.BadParameter("goes with --preset, not with a folder.", param_hint="'--set'")
+    if folder is not None and folder.is_file():
+        _print_table_figures(folder, json=json)
+        return
     result = preset_figures(preset, settings, num_classes) if folder is None else folder_figures(folder)
     if json:
         print_json(result)
@@ -95,6 +106,14 @@ def folder_figures(folder: Path) -> dict[str, Any]:
         "training": {name: value for name, value in record.items() if name not in ("settings", "cost")},
         "settings": to_dict(saved.config),
     }
+
+
+def _print_table_figures(path: Path, *, json: bool) -> None:
+    result = table_figures(read_token_table(path))
+    if json:
+        print_json(result)
+        return
+    print_table(["", ""], record_rows(result), title=f"token table {path}", num_left=2)
 
 
 def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:

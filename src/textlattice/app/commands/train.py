@@ -36,12 +36,12 @@ from textlattice.app.terminal import (
     say,
     warn,
 )
+from textlattice.app.token_tables import table_for
 from textlattice.app.unfinished import check_output, open_checkpoint, telling_of
 from textlattice.artefact.lock import only_writer
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import ConfigError, TrainingError
-from textlattice.runtime.token_table import read_token_table
 
 if TYPE_CHECKING:
     from textlattice.training.fit import Trained
@@ -188,7 +188,7 @@ def train(
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
     if output is not None and final:
         check_output(output)
-    vectors = None if token_table is None else read_token_table(token_table)
+    vectors = None if token_table is None else table_for(token_table, config.text)
     with needs("training", "train"):
         import torch
 
@@ -205,8 +205,8 @@ def train(
     chosen: dict[str, Any] = {"task": task.value, "label_order": label_order(order)}
     chosen["groups"] = None if group is None else table.groups(group)
     record = table_record(table)
-    if token_table is not None:
-        record["token_table"] = str(token_table)
+    if vectors is not None:
+        record["token_table"] = {"file": str(token_table), **vectors.record}
     chosen_by = None
     if held_out is not None:
         record["validation"] = table_record(held_out)

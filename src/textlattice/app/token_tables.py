@@ -1,0 +1,77 @@
+"""What commands say of token tables, and which of them fit a training."""
+
+from pathlib import Path
+from typing import Any
+
+from textlattice.config import TextConfig
+from textlattice.errors import ConfigError
+from textlattice.runtime.token_table import TokenTable, read_token_table
+
+_KEYED_BY = ("normalisation", "lowercase_keys")
+
+
+def table_for(path: Path, config: TextConfig) -> TokenTable:
+    """The table in a file, for a model with these text settings.
+
+    Raises:
+        ArtefactError: The file cannot be read.
+        ConfigError: It says that it was made for other text settings, with which words have other keys.
+        DataError: What it holds is no table.
+    """
+    table = read_token_table(path)
+    made_for = table.record.get("text")
+    for name in _KEYED_BY:
+        ours = getattr(config, name)
+        if isinstance(made_for, dict) and made_for.get(name, ours) != ours:
+            raise ConfigError(
+                f"token table {path}: expected one made with text.{name}={ours}, got {made_for[name]}; make it again "
+                f"with --set text.{name}={ours}, or train with --set text.{name}={made_for[name]}."
+            )
+    return table
+
+
+def table_figures(table: TokenTable) -> dict[str, Any]:
+    """Size of a table, and its record."""
+    return {
+        "num_words": len(table.keys),
+        "dim": table.dim,
+        "bytes": table.num_bytes,
+        "record": table.record,
+    }
+
+
+def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Size and record in words."""
+    record = figures["record"]
+    rows = [
+        ("words", f"{figures['num_words']:,}"),
+        ("numbers in a vector", f"{figures['dim']:,}"),
+        ("size", f"{figures['bytes'] / 1e6:,.1f} MB"),
+    ]
+    if not record:
+        return [*rows, ("made from", "not stated")]
+    rows += [
+        ("made from", str(record.get("source"))),
+        ("licence", str(record.get("licence") or "not stated")),
+    ]
+    names = {
+        "vectors": "vectors",
+        "method": "method",
+        "variance_kept": "share of variance kept",
+        "weights": "weights",
+        "scale": "scale",
+        "seed": "seed",
+        "made": "made",
+        "made_by": "by",
+        "digest": "digest",
+    }
+    rows += [(words, str(record[name])) for name, words in names.items() if record.get(name) is not None]
+    texts = record.get("texts")
+    if isinstance(texts, dict):
+        told = ", ".join(map(str, texts.get("sources", [])))
+        rows.append(("texts", f"{told} ({texts.get('num_tokens', 0):,} tokens)"))
+    lexicon = record.get("lexicon")
+    if isinstance(lexicon, dict):
+        told = ", ".join(map(str, lexicon.get("sources", [])))
+        rows.append(("lexicon", f"{told} (licence: {lexicon.get('licence') or 'not stated'})"))
+    return rows
