@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import numpy as np
@@ -103,6 +104,22 @@ def test_a_token_table_or_its_file(tmp_path):
         tiny(token_table=tmp_path / "nowhere").fit(TEXTS, LABELS)
     with pytest.raises(ConfigError, match="got 3 and a table of width 2"):
         tiny(token_table=table, settings={"model.injected_channels": 3}).fit(TEXTS, LABELS)
+
+
+def test_what_a_token_table_tells_stands_in_the_saved_model(tmp_path):
+    record = {
+        "source": "owner/name",
+        "licence": "mit",
+        "text": {"lowercase_keys": True, "normalisation": "nfc"},
+    }
+    table = token_table(["good", "bad"], np.eye(2), TextConfig(), record)
+    tiny(token_table=table).fit(TEXTS, LABELS).save(tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["source"]["token_table"] == record
+    assert "They come from `owner/name` (licence: mit)." in (tmp_path / "model" / "README.md").read_text()
+    with pytest.raises(
+        ConfigError, match=r"token table: expected one made with text\.lowercase_keys=False, got True"
+    ):
+        tiny(token_table=table, settings={"text.lowercase_keys": False}).fit(TEXTS, LABELS)
 
 
 def test_an_empty_text_gets_the_shares_of_the_labels(fitted):

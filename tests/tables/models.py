@@ -93,6 +93,38 @@ def byte_pairs() -> dict:
     )
 
 
+def marked_ends() -> dict:
+    """Pieces whose mark stands at the end of a word."""
+    vocab = [
+        "<unk>",
+        *"afilmhopes",
+        "a</w>",
+        "m</w>",
+        "e</w>",
+        "s</w>",
+        ".</w>",
+        "fi",
+        "fil",
+        "film</w>",
+        "ho",
+        "hop",
+    ]
+    vocab += ["hope</w>", "es</w>"]
+    merges = ["f i", "fi l", "fil m</w>", "h o", "ho p", "hop e</w>", "e s</w>"]
+    return tokenizer_json(
+        {
+            "type": "BPE",
+            "vocab": {token: number for number, token in enumerate(vocab)},
+            "merges": merges,
+            "unk_token": "<unk>",
+            "end_of_word_suffix": "</w>",
+        },
+        {"<unk>": 0},
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        decoder={"type": "BPEDecoder", "suffix": "</w>"},
+    )
+
+
 def unigram() -> dict:
     pieces = ["<unk>", "▁", "▁a", "▁film", "▁hope", "less", "film", ".", "s", "<extra>"]
     level = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}

@@ -11,8 +11,9 @@ from jaxtyping import Float
 
 from textlattice import config
 from textlattice.app.terminal import progress
+from textlattice.app.token_tables import check_table, table_for
 from textlattice.errors import MissingExtraError
-from textlattice.runtime.token_table import TokenTable, read_token_table
+from textlattice.runtime.token_table import TokenTable
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -130,21 +131,26 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             none = "rows without a label" if len(used) else "rows of weight zero alone"
             found = f"only one class: {targets.seen[0]!r}" if targets.seen else none
             raise ValueError(f"{type(self).__name__} needs rows of two or more classes in y, got {found}.")
+        settings = self._config()
+        vectors = self._token_table(settings)
         with progress() if self.verbose else nullcontext() as listener:
             trained = fit(
                 [texts[row] for row in used],
                 targets.labels,
-                self._config(),
+                settings,
                 task=targets.kind,
                 label_order=targets.order(self.label_order),
                 sample_weight=None if weights is None else weights[used].tolist(),
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
-                token_table=self._token_table(),
+                token_table=vectors,
                 progress=listener,
             )
         self.classes_ = targets.classes
         self.form_ = targets.form
         self.trained_ = trained
+        self.source_: dict[str, Any] = {"name": "texts given in Python"}
+        if vectors is not None and vectors.record:
+            self.source_["token_table"] = vectors.record
         self.predictor_ = predictor_of(trained)
         return self
 
@@ -200,7 +206,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             ArtefactError: The folder cannot be written, or something else is there.
         """
         check_is_fitted(self)
-        save_trained(self.trained_, Path(path), source={"name": "texts given in Python"})
+        save_trained(self.trained_, Path(path), source=self.source_)
 
     def _calibrated(self, X: Any) -> Float[np.ndarray, "num_texts num_classes"]:
         """Probabilities in the order of the task."""
@@ -218,10 +224,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         ordered[:, self._places()] = columns
         return ordered
 
-    def _token_table(self) -> TokenTable | None:
-        if self.token_table is None or isinstance(self.token_table, TokenTable):
+    def _token_table(self, settings: config.Config) -> TokenTable | None:
+        if self.token_table is None:
+            return None
+        if isinstance(self.token_table, TokenTable):
+            check_table(self.token_table, settings.text)
             return self.token_table
-        return read_token_table(Path(self.token_table))
+        return table_for(Path(self.token_table), settings.text)
 
     def _config(self) -> config.Config:
         given = {name: getattr(self, name) for name, default in _DEFAULTS.items()}

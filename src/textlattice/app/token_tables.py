@@ -19,15 +19,24 @@ def table_for(path: Path, config: TextConfig) -> TokenTable:
         DataError: What it holds is no table.
     """
     table = read_token_table(path)
+    check_table(table, config, f"token table {path}")
+    return table
+
+
+def check_table(table: TokenTable, config: TextConfig, where: str = "token table") -> None:
+    """Does nothing where a table, as far as it says, was made for these text settings.
+
+    Raises:
+        ConfigError: It was made for others.
+    """
     made_for = table.record.get("text")
     for name in _KEYED_BY:
         ours = getattr(config, name)
         if isinstance(made_for, dict) and made_for.get(name, ours) != ours:
             raise ConfigError(
-                f"token table {path}: expected one made with text.{name}={ours}, got {made_for[name]}; make it again "
+                f"{where}: expected one made with text.{name}={ours}, got {made_for[name]}; make it again "
                 f"with --set text.{name}={ours}, or train with --set text.{name}={made_for[name]}."
             )
-    return table
 
 
 def table_figures(table: TokenTable) -> dict[str, Any]:
