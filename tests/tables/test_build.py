@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,16 @@ def test_scales_come_last(model, scale):
     plain = build_token_table(model=model, settings=TableSettings(dim=2)).table
     table = build_token_table(model=model, settings=TableSettings(dim=2, scale=scale)).table
     np.testing.assert_allclose(table.vectors, scaled(plain.vectors, scale), atol=1e-5)
+
+
+def test_umap_is_not_weighed_unless_asked(model, monkeypatch):
+    monkeypatch.setattr("textlattice.tables.build.umap", lambda vectors, dim, seed: vectors[:, :dim] + seed)
+    settings = TableSettings(dim=1, method="umap", seed=4)
+    table = build_token_table(model=model, settings=settings).table
+    assert vector_of(table, "film").tolist() == [10]
+    assert (table.record["method"], table.record["weights"], table.record["seed"]) == ("umap", "none", 4)
+    weighed = build_token_table(model=model, settings=dataclasses.replace(settings, weights="zipf")).table
+    np.testing.assert_allclose(vector_of(weighed, "film"), 10 * zipf_weights(5)[2], rtol=1e-5)
 
 
 def test_a_lexicon_adds_two_channels(model, texts, lexicon):

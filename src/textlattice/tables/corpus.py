@@ -13,6 +13,7 @@ from textlattice.config import TextConfig
 from textlattice.data.readers import read_rows
 from textlattice.data.rows import Reject
 from textlattice.data.spool import StoredTexts
+from textlattice.data.stored_rows import StoredRejects
 from textlattice.errors import DataError
 from textlattice.progress import Progress
 from textlattice.text.lookup import find_rows
@@ -28,13 +29,13 @@ class Texts:
     Args:
         sources: What they were named.
         texts: In order, in a temporary file from some size on.
-        rejects: Rows that could not be read, with the source of each.
+        rejects: Rows that could not be read, of each source.
         digest: SHA-256 over the texts, each preceded by its length in bytes.
     """
 
     sources: tuple[str, ...]
     texts: Sequence[str]
-    rejects: list[tuple[str, Reject]]
+    rejects: list[tuple[str, Sequence[Reject]]]
     digest: str
 
 
@@ -62,12 +63,15 @@ def read_sources(sources: Sequence[str], text_columns: Sequence[str], progress: 
         DataError: A source cannot be had, or lacks a column; see `read_rows`.
         MissingExtraError: A source needs an optional dependency.
     """
-    texts, rejects, digest = StoredTexts(), [], hashlib.sha256()
+    texts, digest = StoredTexts(), hashlib.sha256()
+    rejects: list[tuple[str, Sequence[Reject]]] = []
     progress.begin("reading the sources")
     for source in sources:
+        rejected = StoredRejects()
+        rejects.append((source, rejected))
         for item in read_rows(source, text_columns=text_columns, require_label=False):
             if isinstance(item, Reject):
-                rejects.append((source, item))
+                rejected.append(item)
                 continue
             texts.append(item.text)
             encoded = item.text.encode("utf-8", "surrogatepass")

@@ -1,8 +1,6 @@
 """`textlattice token-table`: vectors of words from a language model, from plain text or from a lexicon."""
 
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -174,8 +172,8 @@ def token_table(
     with progress() as listener:
         texts = read_sources(sources, text_columns(text), listener) if sources else None
         if texts is not None:
-            for source, rejects in groupby(texts.rejects, itemgetter(0)):
-                report_rejects([reject for _, reject in rejects], source)
+            for source, rejects in texts.rejects:
+                report_rejects(rejects, source)
         built = build_token_table(
             model=model,
             texts=texts,
