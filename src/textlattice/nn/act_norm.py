@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_DEVIATION = 0.3  # with 1 the first steps move a document by several deviations (docs/experiments.md)
+_DEVIATION = 0.1  # with 1 the first steps move a document by several deviations (docs/experiments.md)
 _LEAST_SHARE = 0.1  # of the median deviation: a channel that hardly varies is not blown up
 
 
@@ -26,7 +26,7 @@ class ActNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def begin(self, sample: Float[Tensor, "num_rows channels"]) -> None:
-        """Gives the channels of these rows mean 0 and deviation 0.3; of fewer than two rows nothing is read.
+        """Gives the channels of these rows mean 0 and deviation 0.1; of fewer than two rows nothing is read.
 
         A deviation below a tenth of the median counts as that tenth; where all rows are alike, nothing changes.
         """
