@@ -529,7 +529,8 @@ def _poisoned(predictor: Predictor, engine: str, number: int) -> Part:
     """So many batches with one to three texts whose vectors are NaN; the others must not hear of it."""
     choose, start = np.random.default_rng(17), time.perf_counter()
     pool = naughty.draw(5 * number, seed=17)
-    alone = np.concatenate([_fresh(predictor).probabilities([text]) for text in pool])
+    shares = predictor.task.probabilities  # of logits, for the predictor refuses those that are not finite
+    alone = np.concatenate([shares(_fresh(predictor).logits([text])) for text in pool])
     failed = 0
     for _ in range(number):
         places = choose.integers(len(pool), size=int(choose.integers(2, 20)))
@@ -538,7 +539,7 @@ def _poisoned(predictor: Predictor, engine: str, number: int) -> Part:
         is_bad[choose.integers(len(batch), size=int(choose.integers(1, 4)))] = True
         asked = [f"{text} poison" if bad else text for text, bad in zip(batch, is_bad, strict=True)]
         with np.errstate(invalid="ignore"):
-            found = _fresh(predictor, _Poisoned(predictor, "poison")).probabilities(asked)
+            found = shares(_fresh(predictor, _Poisoned(predictor, "poison")).logits(asked))
         good = found[~is_bad]
         failed += int(
             not (np.abs(good - alone[places[~is_bad]]) <= 1e-5).all() or not np.isnan(found[is_bad]).all()
