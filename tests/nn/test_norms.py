@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from textlattice.nn.norms import DocumentNorm, FeatureNorm, NoNorm, TokenNorm, make_norm
+from textlattice.nn.norms import DocumentNorm, FeatureNorm, TokenNorm, make_norm
+from textlattice.nn.unchanged import Unchanged
 
 DOC_INDEX = torch.tensor([0, 0, 0, 2, 2, 3])
 DOC_PTR = torch.tensor([0, 3, 3, 5, 6])
@@ -55,7 +56,7 @@ def test_feature_norm_takes_running_averages_in_evaluation():
     torch.testing.assert_close(unbiased, tokens().var(0, unbiased=False), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("norm", [NoNorm(), DocumentNorm(3), TokenNorm(3), FeatureNorm(3)])
+@pytest.mark.parametrize("norm", [Unchanged(), DocumentNorm(3), TokenNorm(3), FeatureNorm(3)])
 @pytest.mark.parametrize("num_tokens", [0, 1])
 def test_no_token_and_one(norm, num_tokens):
     found = norm(

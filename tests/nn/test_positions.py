@@ -2,7 +2,8 @@ import math
 
 import torch
 
-from textlattice.nn.positions import NoPositions, PositionalEncoding
+from textlattice.nn.positions import PositionalEncoding
+from textlattice.nn.unchanged import Unchanged
 
 
 def test_literal():
@@ -17,7 +18,7 @@ def test_literal():
 
 def test_none_and_no_channel():
     rows = torch.randn(2, 3)
-    assert NoPositions()(rows, torch.zeros(2, dtype=torch.long), torch.tensor([0, 2])) is rows
+    assert Unchanged()(rows, torch.zeros(2, dtype=torch.long), torch.tensor([0, 2])) is rows
     assert PositionalEncoding(0)(
         torch.empty(2, 0), torch.zeros(2, dtype=torch.long), torch.tensor([0, 2])
     ).shape == (2, 0)

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 
 import reference
-from textlattice.nn.sentiment import NoSentiment, SentimentConv, SentimentLinear
+from textlattice.nn.sentiment import SentimentConv, SentimentLinear
+from textlattice.nn.unchanged import Unchanged
 
 INDEX, PTR = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 3, 5])
 TOKENS, SENTIMENT = torch.randn(5, 6), torch.rand(5, 2)
@@ -36,7 +37,7 @@ def test_linear(residual):
     [
         (SentimentConv(64, "feature"), 25_216),
         (SentimentLinear(64, residual=True), 66 * 64 + 64 + 64 * 64 + 64),
-        (NoSentiment(), 0),
+        (Unchanged(), 0),
     ],
 )
 def test_parameters_as_published(layer, count):
@@ -44,4 +45,4 @@ def test_parameters_as_published(layer, count):
 
 
 def test_none():
-    assert NoSentiment()(TOKENS, SENTIMENT, INDEX, PTR) is TOKENS
+    assert Unchanged()(TOKENS, SENTIMENT, INDEX, PTR) is TOKENS

@@ -12,7 +12,7 @@ from textlattice.config import PublishedConfig, TextConfig
 from textlattice.graph.neighbours import NeighbourTable, neighbour_table
 from textlattice.text.document import Document
 from textlattice.text.frequency import keep_weights
-from textlattice.text.lookup import find_rows
+from textlattice.text.lookup import code_points, find_rows
 from textlattice.text.vocabulary import word_keys
 
 END = "\x03"
@@ -72,7 +72,6 @@ class PublishedCollator:
         owners = np.repeat(np.arange(len(pieces), dtype=np.int32), np.diff(doc_ptr))
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         char_token = np.repeat(np.arange(len(tokens), dtype=np.int32), lengths)
-        points = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), np.uint32)
         keys = word_keys([token.removesuffix(" ") for token in tokens], self.text)
         rows = find_rows(keys, self.facts.keys)
         sentiment = np.vstack([self.facts.sentiment, np.zeros((1, 2))]).astype(np.float32)[rows]
@@ -86,7 +85,9 @@ class PublishedCollator:
             for table, mask in zip(tables, open_slots, strict=True)
         ]
         return PublishedBatch(
-            characters=np.minimum(points, self.config.num_characters - 1).astype(np.int32),
+            characters=np.minimum(code_points("".join(tokens)), self.config.num_characters - 1).astype(
+                np.int32
+            ),
             char_doc=owners[char_token],
             char_token=char_token,
             token_ptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),

@@ -133,10 +133,6 @@ class CnnGnnClassifier(nn.Module):
         assert isinstance(self.word_input, InjectedWordInput)
         self.word_input.fill_vectors(vectors)
 
-    def begin_norm(self, documents: Float[Tensor, "num_docs width"]) -> None:
-        """Makes vectors like these, as `read_documents` gives them before training, loud enough for the head."""
-        self.norm.begin(documents)
-
     def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
         assert batch.forms is not None

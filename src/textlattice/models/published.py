@@ -6,6 +6,7 @@
 - Options are resolved when the model is built; what is off is absent, and the forward pass has no branch.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 
@@ -22,9 +23,10 @@ from textlattice.nn.conv import DepthwiseConv, RaggedConv
 from textlattice.nn.gate import rewire
 from textlattice.nn.norms import make_norm
 from textlattice.nn.pair_attention import PairAttention
-from textlattice.nn.positions import NoPositions, PositionalEncoding
+from textlattice.nn.positions import PositionalEncoding
 from textlattice.nn.ragged import segment_max, segment_mean
-from textlattice.nn.sentiment import NUM_SENTIMENTS, NoSentiment, SentimentConv, SentimentLinear
+from textlattice.nn.sentiment import NUM_SENTIMENTS, SentimentConv, SentimentLinear
+from textlattice.nn.unchanged import Unchanged
 from textlattice.nn.virtual_nodes import VirtualGatV2
 
 CONVOLUTIONS: dict[str, Callable[[int, int, int], nn.Module]] = {
@@ -64,7 +66,8 @@ class PublishedBlock(nn.Module):
 
     def __init__(self, config: PublishedConfig, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.attention = ATTENTIONS[config.attention](in_channels, out_channels // 2, config.num_heads)
+        attention = VirtualGatV2 if config.num_virtual_nodes else ATTENTIONS[config.attention]
+        self.attention = attention(in_channels, out_channels // 2, config.num_heads)
         self.norm = make_norm(config.norm, out_channels // 2)
         self.conv = CONVOLUTIONS[config.convolution](in_channels, out_channels // 2, 3)
 
@@ -101,9 +104,10 @@ class VirtualBlock(PublishedBlock):
         out_channels: Width of the result, half of it from either branch.
     """
 
+    attention: VirtualGatV2
+
     def __init__(self, config: PublishedConfig, in_channels: int, out_channels: int) -> None:
         super().__init__(config, in_channels, out_channels)
-        self.attention: VirtualGatV2 = VirtualGatV2(in_channels, out_channels // 2, config.num_heads)
         self.node_output = nn.Linear(in_channels, out_channels // 2)
 
     def forward(
@@ -175,7 +179,8 @@ class PublishedClassifier(nn.Module):
         block = VirtualBlock if config.num_virtual_nodes else PublishedBlock
         self.block1, self.block2 = block(config, channels, channels), block(config, width, width)
         self.nodes = nn.Parameter(torch.randn(config.num_virtual_nodes, channels))
-        self.widen = nn.Linear(channels, width) if config.num_virtual_nodes else nn.Identity()
+        pad = nn.ConstantPad1d((0, config.injected_channels), 0.0)  # of no node
+        self.widen = nn.Linear(channels, width) if config.num_virtual_nodes else pad
         self.register_buffer("vectors", torch.zeros(num_injected + 1, config.injected_channels))
         self.expand = nn.Linear(width, 2 * width)
         self.hidden = nn.Linear(2 * width * (2 + config.num_virtual_nodes), config.head_channels)
@@ -195,7 +200,7 @@ class PublishedClassifier(nn.Module):
         tokens = self.sentiment3(tokens, batch.sentiment, documents.doc_index, documents.doc_ptr)
         tokens, nodes = torch.cat([tokens, self.inject(batch)], 1), self.widen(nodes)
         tokens, nodes, _ = self.block2(tokens, nodes, documents, neighbours, gate, batch.graph2.inverse)
-        return self.classify(F.elu(self.expand(tokens)), F.elu(self.expand_nodes(nodes)), documents)
+        return self.classify(F.elu(self.expand(tokens)), F.elu(self.expand(nodes)), documents)
 
     def first_block(
         self, batch: PublishedBatch[Tensor]
@@ -224,10 +229,6 @@ class PublishedClassifier(nn.Module):
         vectors = F.embedding(batch.injected, self.vectors)
         return self.injected_places(vectors, batch.documents.doc_index, batch.documents.doc_ptr)
 
-    def expand_nodes(self, nodes: Nodes) -> Float[Tensor, "num_docs num_virtual _"]:
-        """Virtual nodes through the layer that tokens pass."""
-        return F.linear(nodes, self.expand.weight[:, : nodes.shape[2]], self.expand.bias)
-
     def classify(
         self,
         tokens: Float[Tensor, "num_tokens channels"],
@@ -244,7 +245,7 @@ class PublishedClassifier(nn.Module):
 
 def _sentiment(config: PublishedConfig, place: int) -> nn.Module:
     if place not in config.sentiment_positions:
-        return NoSentiment()
+        return Unchanged()
     make: dict[str, Callable[[], nn.Module]] = {
         "conv": partial(SentimentConv, config.channels, config.norm),
         "linear1": partial(SentimentLinear, config.channels, residual=True),
@@ -254,7 +255,7 @@ def _sentiment(config: PublishedConfig, place: int) -> nn.Module:
 
 
 def _positions(config: PublishedConfig, place: str, channels: int) -> nn.Module:
-    return PositionalEncoding(channels) if place in config.positional_encoding else NoPositions()
+    return PositionalEncoding(channels) if place in config.positional_encoding else Unchanged()
 
 
 @torch.no_grad()
@@ -272,12 +273,8 @@ def flip_rate(model: PublishedClassifier, batch: PublishedBatch[Tensor]) -> floa
     kept = []
     for dtype in (torch.float32, torch.float64):
         model.to(dtype)
-        _, _, scores = model.first_block(_with_sentiment(batch, batch.sentiment.to(dtype)))
+        _, _, scores = model.first_block(dataclasses.replace(batch, sentiment=batch.sentiment.to(dtype)))
         kept.append(strongest_edges(batch.graph1.neighbours, scores, gate.to(dtype), model.num_kept)[0])
     model.to(torch.float32)
     single, double = (rows.sort(1).values for rows in kept)
     return float((single != double).any(1).double().mean())
-
-
-def _with_sentiment(batch: PublishedBatch[Tensor], sentiment: Tensor) -> PublishedBatch[Tensor]:
-    return PublishedBatch(**{**vars(batch), "sentiment": sentiment})

@@ -7,21 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlattice.nn.ragged import segment_mean
+from textlattice.nn.unchanged import Unchanged
 
 NormKind = Literal["none", "document", "token", "feature"]
-
-
-class NoNorm(nn.Module):
-    """The tokens as they are."""
-
-    def forward(
-        self,
-        tokens: Float[Tensor, "num_tokens channels"],
-        doc_index: Int[Tensor, " num_tokens"],
-        doc_ptr: Int[Tensor, " doc_bounds"],
-    ) -> Float[Tensor, "num_tokens channels"]:
-        """The same tokens."""
-        return tokens
 
 
 class FeatureNorm(nn.Module):
@@ -114,4 +102,4 @@ def make_norm(kind: NormKind, channels: int) -> nn.Module:
         kind: Over what mean and variance are taken.
         channels: Width of a token.
     """
-    return NoNorm() if kind == "none" else NORMS[kind](channels)
+    return Unchanged() if kind == "none" else NORMS[kind](channels)

@@ -31,16 +31,3 @@ class PositionalEncoding(nn.Module):
         places = torch.arange(len(doc_index), device=doc_index.device) - doc_ptr.index_select(0, doc_index)
         angles = places[:, None] * self.frequencies
         return tokens + torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
-
-
-class NoPositions(nn.Module):
-    """The tokens as they are."""
-
-    def forward(
-        self,
-        tokens: Float[Tensor, "num_tokens channels"],
-        doc_index: Int[Tensor, " num_tokens"],
-        doc_ptr: Int[Tensor, " doc_bounds"],
-    ) -> Float[Tensor, "num_tokens channels"]:
-        """The same tokens."""
-        return tokens

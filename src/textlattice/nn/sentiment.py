@@ -12,20 +12,6 @@ NUM_SENTIMENTS = 2
 """Polarity and subjectivity."""
 
 
-class NoSentiment(nn.Module):
-    """The tokens as they are."""
-
-    def forward(
-        self,
-        tokens: Float[Tensor, "num_tokens channels"],
-        sentiment: Float[Tensor, "num_tokens 2"],
-        doc_index: Int[Tensor, " num_tokens"],
-        doc_ptr: Int[Tensor, " doc_bounds"],
-    ) -> Float[Tensor, "num_tokens channels"]:
-        """The same tokens."""
-        return tokens
-
-
 class SentimentConv(nn.Module):
     """ReLU(conv([x ; ReLU(norm(conv s))])), both convolutions over three tokens.
 

@@ -27,7 +27,6 @@ from textlattice.tables.lexicon import CHANNELS, Lexicon, read_lexicon, word_sco
 from textlattice.tables.plain_text import MIN_COUNT, text_vectors
 from textlattice.tables.reduce import Method, Scale, Weights, pca, scaled, umap, zipf_weights
 from textlattice.tables.words import WordVectors, distinct, joined, same_key
-from textlattice.text.lookup import find_rows
 
 _SHOWN_RANKS = (50, 100, 200, 400, 800)
 _NUM_NEIGHBOURS = 5
@@ -142,15 +141,9 @@ def build_token_table(
     table = dataclasses.replace(table, record=record)
     return BuiltTable(
         table=table,
-        known_token_share=None if corpus is None else known_token_share(table, corpus),
+        known_token_share=None if corpus is None else corpus.tokens.share_in(table.keys),
         neighbours=neighbours(parts[0]) if record.get("method") else [],
     )
-
-
-def known_token_share(table: TokenTable, corpus: Corpus) -> float:
-    """Share of the tokens of texts that have a vector."""
-    known = sum(int((find_rows(keys, table.keys) >= 0).sum()) for keys in corpus.tokens.key_parts())
-    return known / max(corpus.tokens.num_tokens, 1)
 
 
 def neighbours(words: WordVectors) -> list[tuple[str, list[str]]]:

@@ -52,12 +52,9 @@ def text_vectors(
     order = np.argsort(keys)
     rank_of = np.concatenate([order, [-1]]).astype(np.int32)  # the last is for other words
     progress.begin("reading which words keep company")
-    rows, end = np.empty(tokens.num_tokens, np.int32), 0
-    for part in tokens.key_parts():
-        rows[end : end + len(part)] = rank_of[find_rows(part, keys[order])]
-        end += len(part)
-    bounds = np.concatenate([[0], np.cumsum(tokens.counts)])
-    vectors = cooccurrence_vectors(rows, bounds, len(keys), dim, seed=seed)
+    sorted_keys = keys[order]
+    rows = tokens.rows(lambda part: rank_of[find_rows(part, sorted_keys)])
+    vectors = cooccurrence_vectors(rows, tokens.doc_ptr, len(keys), dim, seed=seed)
     progress.end()
     known = np.flatnonzero(vectors.any(1))
     if not len(known):

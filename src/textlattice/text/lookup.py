@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32, UInt64
+from jaxtyping import Int32, UInt32, UInt64
 
 from textlattice.hashing import extend_keys, splitmix64
 
@@ -26,7 +26,7 @@ def character_ids(text: str, num_characters: int) -> Int32[np.ndarray, " num_cha
         text: One text, or many joined without a separator.
         num_characters: Rows of the table, more than 0x2500.
     """
-    codes = _code_points(text)
+    codes = code_points(text)
     ids = codes.astype(np.int32)
     shared = np.flatnonzero(codes >= FIRST_SHARED_CHARACTER)
     if shared.size:
@@ -56,7 +56,7 @@ def subword_ids(
         forms = [form[:LONGEST_SUBWORD_FORM] for form in forms]
     sizes = np.fromiter(map(len, forms), np.int64, len(forms)) + 2
     ends = np.cumsum(sizes)
-    codes = _code_points("".join([f"\0{form}\0" for form in forms])).astype(np.uint64)
+    codes = code_points("".join([f"\0{form}\0" for form in forms])).astype(np.uint64)
     codes[ends - sizes] = _START_MARK
     codes[ends - 1] = _END_MARK
 
@@ -84,7 +84,8 @@ def find_rows(
     return np.where(table[rows] == keys, rows, -1).astype(np.int32)
 
 
-def _code_points(text: str) -> np.ndarray:
+def code_points(text: str) -> UInt32[np.ndarray, " num_characters"]:
+    """The code point of each character, lone surrogates included."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
 
 

@@ -20,7 +20,6 @@ from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task, each_label
-from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import MOST_WORDS, Vocabulary
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.corpus import Corpus
@@ -120,8 +119,7 @@ class Fitting:
 
     def table_record(self, table: TokenTable, tokens: TokenKeys) -> dict[str, Any]:
         """What the record says of a token table: its size, and the share of the training tokens that it knows."""
-        num_known = sum(int((find_rows(keys, table.keys) >= 0).sum()) for keys in tokens.key_parts())
-        share = num_known / tokens.num_tokens
+        share = tokens.share_in(table.keys)
         if not share:
             raise DataError(
                 f"token table: expected words of the training texts, got {len(table.keys)} keys and none of "
@@ -209,13 +207,9 @@ class Fitting:
         if self.config.train.word_vectors == "cooccurrence":
             self.progress.begin("reading which words keep company")
             tokens = self._company(corpus)
-            rows, end = np.empty(tokens.num_tokens, np.int32), 0
-            for keys in tokens.key_parts():
-                rows[end : end + len(keys)] = vocabulary.word_rows(keys) - 1
-                end += len(keys)
             vectors = cooccurrence_vectors(
-                rows,
-                np.concatenate([[0], np.cumsum(tokens.counts)]),
+                tokens.rows(lambda keys: vocabulary.word_rows(keys) - 1),
+                tokens.doc_ptr,
                 len(words),
                 self.config.model.channels,
                 seed=self.config.train.seed,

@@ -1,7 +1,7 @@
 """Keys of the tokens of documents, in memory or in a temporary file, read some documents at a time; frequent keys."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from textlattice.batch.sampler import bounded_batches
 from textlattice.config import TextConfig
 from textlattice.data.spool import Spool
 from textlattice.text.document import Document
+from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import word_keys
 
 _MOST_DOCUMENTS = 512  # whose keys are read at a time
@@ -44,6 +45,30 @@ class TokenKeys:
     def take(self, docs: Int[np.ndarray, " chosen"]) -> "TokenKeys":
         """The chosen documents, in the given order; no key is copied."""
         return TokenKeys(spool=self.spool, starts=self.starts[docs], counts=self.counts[docs])
+
+    @property
+    def doc_ptr(self) -> Int[np.ndarray, " doc_bounds"]:
+        """Bounds of the documents in tokens."""
+        return np.concatenate([[0], np.cumsum(self.counts)])
+
+    def rows(
+        self, row_of: Callable[[UInt64[np.ndarray, " num_keys"]], Int[np.ndarray, " num_keys"]]
+    ) -> Int[np.ndarray, " num_tokens"]:
+        """Row of each token in a table, int32.
+
+        Args:
+            row_of: Rows of some keys; of an unknown one -1.
+        """
+        rows, end = np.empty(self.num_tokens, np.int32), 0
+        for keys in self.key_parts():
+            rows[end : end + len(keys)] = row_of(keys)
+            end += len(keys)
+        return rows
+
+    def share_in(self, table: UInt64[np.ndarray, " num_rows"]) -> float:
+        """Share of the tokens whose key stands among these ascending ones; 0 where there is no token."""
+        num_known = sum(int((find_rows(keys, table) >= 0).sum()) for keys in self.key_parts())
+        return num_known / max(self.num_tokens, 1)
 
     def key_parts(self) -> Iterator[UInt64[np.ndarray, " num_tokens"]]:
         """Keys of all documents in order; of some documents after the other."""

@@ -306,7 +306,7 @@ def begin_norm(
         model.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.begin_norm(_read(model, collator, sample, model.read_documents))
+            model.norm.begin(_read(model, collator, sample, model.read_documents))
 
 
 def _read(

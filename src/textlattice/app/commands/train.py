@@ -211,24 +211,6 @@ def train(
     if held_out is not None:
         record["validation"] = table_record(held_out)
         chosen_by = held_out.texts, labels_of(held_out, TaskChoice.MULTI if several else TaskChoice.SINGLE)
-    if output is None or not final:
-        assert folds is not None
-        with progress() as listener:
-            result = cross_validate(
-                table.texts,
-                labels,
-                config,
-                num_folds=folds,
-                validation=chosen_by,
-                token_table=vectors,
-                progress=listener,
-                **chosen,
-            )
-        if json:
-            print_json({"source": record, "cross_validation": result})
-        else:
-            _print_folds(result)
-        return
     parts = {
         "rows": table.digest,
         "validation": None if held_out is None else held_out.digest,
@@ -236,6 +218,16 @@ def train(
         "folds": folds,
         **chosen,
     }
+    chosen |= {"validation": chosen_by, "token_table": vectors}
+    if output is None or not final:
+        assert folds is not None
+        with progress() as listener:
+            result = cross_validate(table.texts, labels, config, num_folds=folds, progress=listener, **chosen)
+        if json:
+            print_json({"source": record, "cross_validation": result})
+        else:
+            _print_folds(result)
+        return
     run = training_run(config, parts, threads=config.train.threads or torch.get_num_threads())
     tested: dict[str, Any] = {}
     with only_writer(output):
@@ -253,8 +245,6 @@ def train(
                         labels,
                         config,
                         num_folds=folds,
-                        validation=chosen_by,
-                        token_table=vectors,
                         progress=listener,
                         checkpoint=checkpoint,
                         **chosen,
@@ -263,8 +253,6 @@ def train(
                     table.texts,
                     labels,
                     config,
-                    validation=chosen_by,
-                    token_table=vectors,
                     progress=listener,
                     checkpoint=checkpoint,
                     **chosen,
