@@ -183,14 +183,14 @@ def test_dotted_settings_that_are_refused(settings, message):
         (TrainConfig(), 1, 8, 900),  # one step a pass
         (TrainConfig(), 1_200, 8, 900),  # 150 steps a pass, six passes
         (TrainConfig(), 2_667, 8, 1_002),
-        (TrainConfig(), 10_000, 33, 912),
-        (TrainConfig(), 19_199, 63, 915),
-        (TrainConfig(), 22_500, 64, 1_056),
-        (TrainConfig(), 100_000, 64, 4_689),
+        (TrainConfig(), 10_000, 22, 910),
+        (TrainConfig(), 28_799, 63, 916),
+        (TrainConfig(), 30_000, 64, 938),
+        (TrainConfig(), 100_000, 64, 3_126),
         (TrainConfig(epochs=1), 1_200, 8, 150),  # passes asked for are kept to
         (TrainConfig(epochs=10), 1_200, 13, 930),
         (TrainConfig(steps=7), 1_200, 8, 7),
-        (TrainConfig(least_steps=1), 100, 64, 6),
+        (TrainConfig(least_steps=1), 100, 64, 4),
         (TrainConfig(batch_size=4), 100, 4, 900),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from textlattice.errors import ConfigError
 
-_EPOCHS = 3
+_EPOCHS = 2
 _SMALLEST_BATCH = 8
 
 Normalisation = Literal["nfc", "nfkc", "none"]
@@ -279,7 +279,7 @@ class TrainConfig:
     """How a model is trained; saved for the record, never needed to load.
 
     Args:
-        epochs: Passes over the fit rows; the schedule spans them. None takes 3, or as many as give `least_steps`.
+        epochs: Passes over the fit rows; the schedule spans them. None takes 2, or as many as give `least_steps`.
         steps: Exact number of optimiser steps instead of epochs.
         max_minutes: Budget for everything after reading, in minutes.
         batch_size: Most documents per batch; batches carry equal numbers of characters.
