@@ -16,10 +16,10 @@ from textlattice.baselines.outcome import Outcome
 from textlattice.config import Config, to_dict
 from textlattice.evaluation.metrics import evaluate
 from textlattice.evaluation.multi_label import evaluate_multi
+from textlattice.models.registry import cost_of
 from textlattice.progress import Progress
-from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.task import Label, Task, TaskKind, softmax
-from textlattice.text.document import Document, read_document
+from textlattice.text.document import Document
 from textlattice.training.fit import Trained, fit
 from textlattice.training.labels import task_of
 from textlattice.training.save import predictor_of
@@ -46,19 +46,26 @@ class Telling(Progress):
         print(f"  {record}", file=sys.stderr, flush=True)
 
 
-def run_ours(data: Dataset, config: Config, *, plain: bool = False) -> dict[str, Any]:
+def run_ours(data: Dataset, config: Config, *, plain: bool = False, **inputs: Any) -> dict[str, Any]:
     """Figures of our classifier, trained once: the sum, and of single labels each of its two branches alone.
 
     Args:
         data: Rows.
         config: Settings.
         plain: Take labels in an order for labels without one.
+        inputs: What else `fit` takes: a token table, a tokenizer.
     """
     kind: TaskKind = "single" if plain else data.task
     order = data.label_order if kind == "ordinal" else None
     start = time.perf_counter()
     trained = fit(
-        data.train.texts, data.train.labels, config, task=kind, label_order=order, progress=Telling()
+        data.train.texts,
+        data.train.labels,
+        config,
+        task=kind,
+        label_order=order,
+        progress=Telling(),
+        **inputs,
     )
     train_seconds = time.perf_counter() - start
 
@@ -68,13 +75,14 @@ def run_ours(data: Dataset, config: Config, *, plain: bool = False) -> dict[str,
     total = predictor.logits(data.test.texts)
     predict_seconds = time.perf_counter() - start
 
-    documents = [read_document(text, config.text) for text in data.test.texts]
+    config = trained.config  # a token table sets a width of it
+    documents = [trained.reader.read(text) for text in data.test.texts]
     task = task_of(data.train.labels, data.task, data.label_order)
     probabilities = trained.task.probabilities(total)
     answers = trained.task.names(trained.task.decide(probabilities))
     places = [trained.task.labels.index(name) for name in task.labels]
     models = {"ours": judge(task, probabilities[:, places], data.test.labels, task.targets(answers))}
-    if data.task == "single":
+    if data.task == "single" and config.train.wide != "none":
         ngrams = read_keys(documents, config.text, Progress())[1]
         wide, deep = branches(trained, total, documents, ngrams)
         models["wide"] = judge(task, softmax(wide), data.test.labels)
@@ -91,8 +99,7 @@ def run_ours(data: Dataset, config: Config, *, plain: bool = False) -> dict[str,
         "predict_seconds": round(predict_seconds, 2),
         "trained_docs_per_second": round(network["steps"] * docs_per_step / max(network["seconds"], 0.1), 1),
         "predicted_docs_per_second": round(len(data.test.texts) / predict_seconds, 1),
-        **model_cost(config, trained.collator.vocabulary, num_outputs),
-        **document_cost(trained.collator, config, num_outputs, documents[:_COUNTED]),
+        **cost_of(config, trained.collator, num_outputs, documents[:_COUNTED]),
         "record": trained.record,
         "models": models,
     }

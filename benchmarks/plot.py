@@ -1,4 +1,4 @@
-"""Writes the tables of `README.md` and `docs/results.md` from `results/`; `--check` compares instead."""
+"""Writes the tables of `README.md` and of `docs/` from `results/`; `--check` compares instead."""
 
 import argparse
 import json
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from accuracy import VARIANTS
+from cells import NONE, Correct, difference, interval_cell, table_of
 from records import RESULTS, entries, unpack, unpack_places
+from reproduction import page as reproduction_page
 from sets import NUM_FOLDS, TASKS
 from textlattice.baselines.linear import BASELINES
 from textlattice.baselines.outcome import MEASURES, Outcome
@@ -35,14 +37,11 @@ PAGE_HEAD = """# Results
 
 <!-- Written by benchmarks/plot.py from benchmarks/results; run `make docs`. -->
 """
-NONE = "–"
 Entry = dict[str, Any]
-Correct = dict[int, np.ndarray]
-"""Share of the seeds that are right on each test row, by fold (0 where a set has no folds)."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Writes both files, or fails where one is not as it would be written."""
+    """Writes the files, or fails where one is not as it would be written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail where a table is out of date"
@@ -50,7 +49,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     short, page = tables(RESULTS)
     readme = ROOT / "README.md"
-    wanted = {readme: filled(readme.read_text(), short), ROOT / "docs" / "results.md": page}
+    wanted = {
+        readme: filled(readme.read_text(), short),
+        ROOT / "docs" / "results.md": page,
+        ROOT / "docs" / "reproduction.md": reproduction_page(entries("reproduction", RESULTS)),
+    }
     for path, text in wanted.items():
         if options.check:
             if not path.exists() or path.read_text() != text:
@@ -85,9 +88,9 @@ def tables(folder: Path) -> tuple[str, str]:
         return NOTHING, f"{PAGE_HEAD}\n{NOTHING}\n"
     short = []
     if rows:
-        short += [_table(MAIN_COLUMNS, rows), "", _legend(plain)]
+        short += [table_of(MAIN_COLUMNS, rows), "", _legend(plain)]
     if others:
-        short += ["", _table(OTHER_COLUMNS, others), "", OTHER_LEGEND]
+        short += ["", table_of(OTHER_COLUMNS, others), "", OTHER_LEGEND]
     for entry in speeds:
         if entry["key"]["benchmark"] == "length":
             short += ["", length_sentence(entry)]
@@ -95,21 +98,21 @@ def tables(folder: Path) -> tuple[str, str]:
 
     parts = [PAGE_HEAD]
     if rows:
-        parts += ["## Against the best linear model\n", _table(MAIN_COLUMNS, rows), "", _legend(plain), ""]
+        parts += ["## Against the best linear model\n", table_of(MAIN_COLUMNS, rows), "", _legend(plain), ""]
     if others:
         parts += [
             "## Any number of labels, and labels in an order\n",
-            _table(OTHER_COLUMNS, others),
+            table_of(OTHER_COLUMNS, others),
             "",
             OTHER_LEGEND,
             "",
         ]
     if runs:
-        parts += ["## Every run\n", _table(RUN_COLUMNS, run_rows(runs)), ""]
+        parts += ["## Every run\n", table_of(RUN_COLUMNS, run_rows(runs)), ""]
         parts += ["Folds are averaged. Log loss and calibration error (ece) are those of the sum.", ""]
     baselines = [run for run in plain if run["key"]["variant"] in BASELINES]
     if baselines:
-        parts += ["## Baselines\n", _table(BASELINE_COLUMNS, baseline_rows(baselines)), ""]
+        parts += ["## Baselines\n", table_of(BASELINE_COLUMNS, baseline_rows(baselines)), ""]
         parts += [
             "C is chosen on our selection slice; accuracy in per cent, trained on all rows, on fit rows.",
             "",
@@ -156,11 +159,11 @@ def main_row(name: str, runs: list[Entry]) -> list[str] | None:
         f"{full[0]['num_train']:,} / {sum(map(len, ours.values())):,}",
         _percent(ours),
         NONE if linear is None else f"{_percent(linear[1])} {linear[0]}",
-        NONE if linear is None else _interval(difference(ours, linear[1])),
+        NONE if linear is None else interval_cell(difference(ours, linear[1])),
         _percent(correctness(full, "wide")),
         _percent(correctness(full, "deep")),
         _percent(bare),
-        _interval(difference(ours, bare)) if bare else NONE,
+        interval_cell(difference(ours, bare)) if bare else NONE,
         f"{_mean(full, 'train_seconds') / 60:.1f} min",
         f"{_mean(full, 'predicted_docs_per_second'):,.0f}",
         f"{_mean(full, 'parameters') / 1e6:.2f} M / {_mean(full, 'active_parameters') / 1e6:.2f} M",
@@ -192,17 +195,6 @@ def best_linear(runs: list[Entry], ours: Correct) -> tuple[str, Correct] | None:
             if best is None or _accuracy(correct) > _accuracy(best[1]):
                 best = words, correct
     return best
-
-
-def difference(ours: Correct, other: Correct, *, num_samples: int = 10_000) -> Interval:
-    """Ours minus the other in points over their common folds, with its 95% paired bootstrap interval."""
-    folds = sorted(set(ours) & set(other))
-    gains = np.concatenate([ours[fold] - other[fold] for fold in folds])
-    # Rows of one gain are alike, so drawing rows with replacement is one multinomial draw over the gains.
-    values, counts = np.unique(np.round(gains, 9), return_counts=True)
-    drawn = np.random.default_rng(0).multinomial(len(gains), counts / len(gains), size=num_samples)
-    low, high = np.quantile(100 * (drawn @ values) / len(gains), [0.025, 0.975])
-    return Interval(difference=float(100 * gains.mean()), low=float(low), high=float(high))
 
 
 # Tasks of other kinds.
@@ -255,9 +247,9 @@ def other_row(name: str, runs: list[Entry]) -> list[str] | None:
         MEASURE_TITLES[MEASURES[kind]],
         _points(ours),
         NONE if linear is None else f"{_points(linear[1])} {linear[0]}",
-        NONE if linear is None else _interval(score_difference(ours, linear[1])),
+        NONE if linear is None else interval_cell(score_difference(ours, linear[1])),
         _points(unordered),
-        _interval(score_difference(ours, unordered)) if unordered else NONE,
+        interval_cell(score_difference(ours, unordered)) if unordered else NONE,
         _points(bare),
         f"{_mean(full, 'train_seconds') / 60:.1f} min",
         f"{_mean(full, 'predicted_docs_per_second'):,.0f}",
@@ -393,14 +385,14 @@ def _speed(entry: Entry) -> str:
             for point in [*entry["points"], entry["short"]]
         ]
         fit = f"R² of a straight line: time {entry['seconds_r2']}, memory {entry['memory_r2']}."
-        return f"By length ({where}):\n\n{_table(LENGTH_COLUMNS, rows)}\n\n{fit} {length_sentence(entry)}\n"
+        return f"By length ({where}):\n\n{table_of(LENGTH_COLUMNS, rows)}\n\n{fit} {length_sentence(entry)}\n"
     seconds = entry["seconds"]
     rows = [
         [name, *(f"{1e3 * times[part]:.1f}" for part in ("forward", "forward_backward"))]
         for name, times in seconds.items()
     ]
     size = f"{entry['num_tokens']:,} tokens, degree {entry['degree']}, {entry['channels']} channels"
-    table = _table(ATTENTION_COLUMNS, rows)
+    table = table_of(ATTENTION_COLUMNS, rows)
     return f"Graph attention ({where}; {size}, threads {entry['threads']}):\n\n{table}\n"
 
 
@@ -456,10 +448,6 @@ def _percent(correct: Correct) -> str:
     return f"{100 * _accuracy(correct):.2f}" if correct else NONE
 
 
-def _interval(interval: Interval) -> str:
-    return f"{interval.difference:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
-
-
 def _mean(runs: list[Entry], figure: str) -> float:
     return float(np.mean([run[figure] for run in runs]))
 
@@ -468,12 +456,6 @@ def _number(runs: list[Entry], model: str, figure: str) -> str:
     values = [run["models"][model][figure] for run in runs if run["models"].get(model)]
     values = [value for value in values if value is not None]
     return f"{np.mean(values):.4f}" if values else NONE
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    line: Callable[[Iterable[str]], str] = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
-    columns = list(columns)
-    return "\n".join([line(columns), "|" + "---|" * len(columns), *map(line, rows)])
 
 
 if __name__ == "__main__":

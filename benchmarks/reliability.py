@@ -30,8 +30,8 @@ from textlattice import TextClassifier, load
 from textlattice.app.main import main as command_line
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.errors import ArtefactError
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
-from textlattice.text.document import read_document
 
 TESTS = Path(__file__).parent.parent / "tests"
 sys.path.insert(0, str(TESTS / "reliability"))  # what the tests try a few times is tried here many times
@@ -311,7 +311,7 @@ def measure(*, kind: str, work: str, lengths: list[int], repeats: int) -> list[d
         def once(text: str = text) -> float:
             start = time.process_time()
             if work == "read_document":
-                read_document(text, predictor.config.text)
+                predictor.reader.read(text)
             else:
                 _fresh(predictor).predict([text])
             return time.process_time() - start
@@ -475,14 +475,10 @@ def _forged(folder: Path) -> Iterator[Path]:
     shutil.rmtree(copy)
 
 
-def _fresh(predictor: Predictor, engine: Any = None) -> Predictor:
+def _fresh(predictor: Predictor, backend: Any = None) -> Predictor:
     """The same predictor with an empty cache of forms."""
-    return Predictor(
-        engine=engine or predictor.engine,
-        collator=predictor.collator,
-        task=predictor.task,
-        config=predictor.config,
-    )
+    engine = FormEngine(backend or predictor.engine.backend, predictor.engine.collator)
+    return Predictor(engine=engine, task=predictor.task, reader=predictor.reader)
 
 
 def _pairs(predictor: Predictor, engine: str, number: int) -> Part:
@@ -508,17 +504,18 @@ def _pairs(predictor: Predictor, engine: str, number: int) -> Part:
 
 
 class _Poisoned:
-    """An engine that gives NaN for the vector of one form, whose letters are known."""
+    """A backend that gives NaN for the vector of one form, whose letters are known."""
 
     def __init__(self, predictor: Predictor, form: str) -> None:
-        self.engine, self.letters = predictor.engine, predictor.collator.forms([form]).characters
+        engine = predictor.engine
+        self.backend, self.letters = engine.backend, engine.collator.forms([form]).characters
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
+        return getattr(self.backend, name)
 
     def encode_forms(self, forms: Any) -> np.ndarray:
         """The vectors, one of them spoilt."""
-        vectors = self.engine.encode_forms(forms).copy()
+        vectors = self.backend.encode_forms(forms).copy()
         for row, (first, end) in enumerate(zip(forms.form_ptr, forms.form_ptr[1:], strict=False)):
             if np.array_equal(forms.characters[first:end], self.letters):
                 vectors[row] = np.nan

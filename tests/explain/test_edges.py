@@ -83,7 +83,7 @@ def test_a_model_without_graph_keeps_none():
 
 def test_a_model_with_a_token_table(injected_folder, kindred):
     predictor = load(injected_folder)
-    document = read_document(" ".join(kindred.test_texts[:5]), predictor.config.text)
-    edges = kept_edges(predictor.engine.model, predictor.collator, document)
+    document = predictor.reader.read(" ".join(kindred.test_texts[:5]))
+    edges = kept_edges(predictor.engine.backend.model, predictor.engine.collator, document)
     assert {edge.token for edge in edges} <= set(range(document.num_tokens))
     assert edges

@@ -11,8 +11,10 @@ from textlattice.batch.collate import Collator
 from textlattice.config import preset
 from textlattice.errors import ConfigError
 from textlattice.explain.occlusion import explain
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import MAX_TOKENS, Predictor
 from textlattice.task import Task
+from textlattice.text.document import TextReader
 from textlattice.text.vocabulary import Vocabulary
 
 GAINS = {"good": 3.0, "goo": 1.0, "bad": -2.0, "é": 0.5, "שלום": 2.5, "fi": 1.5}
@@ -28,7 +30,7 @@ TEXTS = [
 ]
 
 
-class CountingEngine:
+class CountingBackend:
     """The logit of the first label is the sum of its words' gains; that of the second is 0."""
 
     form_channels = 1
@@ -56,12 +58,12 @@ def counting_predictor(*, normalisation="nfc", temperature=1.0):
     config = preset("tiny").with_settings({"text.normalisation": normalisation})
     keys = np.empty(0, np.uint64)
     return Predictor(
-        engine=CountingEngine(),
-        collator=Collator(
-            text=config.text, graph=config.graph, vocabulary=Vocabulary(words=keys, ngrams=keys)
+        engine=FormEngine(
+            CountingBackend(),
+            Collator(text=config.text, graph=config.graph, vocabulary=Vocabulary(words=keys, ngrams=keys)),
         ),
         task=Task(labels=("for", "against"), priors=(0.8, 0.2), temperature=temperature),
-        config=config,
+        reader=TextReader(config=config.text),
     )
 
 
@@ -182,7 +184,7 @@ def test_more_tokens_than_passes_go_in_windows(max_passes, window, pieces):
 def test_batches_stay_bounded():
     predictor = counting_predictor()
     explain(predictor, "a b " * 1000, max_passes=20)
-    assert MAX_TOKENS >= predictor.engine.largest > MAX_TOKENS // 2
+    assert MAX_TOKENS >= predictor.engine.backend.largest > MAX_TOKENS // 2
 
 
 def test_no_passes_are_refused():
@@ -202,8 +204,8 @@ def test_the_word_that_decides_is_the_heaviest(planted):
 @pytest.fixture(scope="module")
 def planted():
     """A predictor trained on texts of random words, one of which is `good` or `bad` and decides."""
-    from textlattice.models.torch_engine import TorchEngine
     from textlattice.training.fit import fit
+    from textlattice.training.save import predictor_of
 
     rng = random.Random(0)
     texts, labels = [], []
@@ -214,6 +216,4 @@ def planted():
         labels.append(("neg", "pos")[number % 2])
     config = preset("tiny").with_settings({"train.epochs": 4, "train.threads": 1})
     trained = fit(texts, labels, config)
-    return Predictor(
-        engine=TorchEngine(trained.model), collator=trained.collator, task=trained.task, config=config
-    )
+    return predictor_of(trained)

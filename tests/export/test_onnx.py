@@ -11,7 +11,6 @@ import pytest
 from textlattice.app.loading import load
 from textlattice.errors import ArtefactError, MissingExtraError
 from textlattice.runtime.training_texts import read_training_texts
-from textlattice.text.document import read_document
 
 pytestmark = pytest.mark.slow  # the exporter alone takes ten seconds
 
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np, torch
 from textlattice.app.loading import load
 from textlattice.export import onnx
-from textlattice.runtime.onnx_engine import CLASSIFY, ENCODE_FORMS, batch_inputs, form_inputs
+from textlattice.runtime.onnx_backend import CLASSIFY, ENCODE_FORMS, batch_inputs, form_inputs
 from textlattice.batch.text_batch import map_arrays
 from textlattice.text.document import read_document
 
@@ -29,9 +28,9 @@ source, target = map(Path, sys.argv[1:])
 onnx.export_folder(source, target)
 
 predictor = load(source)
-model = predictor.engine.model
-documents = [read_document(text, predictor.config.text) for text in ("we left", "so, so")]
-batch = predictor.collator.collate(documents)
+model = predictor.engine.backend.model
+documents = [predictor.reader.read(text) for text in ("we left", "so, so")]
+batch = predictor.engine.collator.collate(documents)
 programs = onnx.traced_steps(model, batch)
 tensors = map_arrays(batch, torch.from_numpy)
 vectors = programs[ENCODE_FORMS].module()(**form_inputs(tensors.forms))
@@ -89,7 +88,7 @@ def test_a_folder_with_a_token_table(injected_folder, kindred, tmp_path):
     target, done = export(injected_folder, tmp_path / "exported")
     assert json.loads(done.stdout) < 1e-6
     trained, light = load(injected_folder), load(target)
-    assert "injected" in {item.name for item in light.engine._classify.get_inputs()}
+    assert "injected" in {item.name for item in light.engine.backend._classify.get_inputs()}
     texts = [*kindred.test_texts, "nothing known", ""]
     np.testing.assert_allclose(light.probabilities(texts), trained.probabilities(texts), rtol=0, atol=1e-5)
     assert light.predict(kindred.test_texts) == kindred.test_labels
@@ -97,8 +96,9 @@ def test_a_folder_with_a_token_table(injected_folder, kindred, tmp_path):
 
 
 def test_a_batch_without_ngrams_or_subwords_runs(tiny_folder, exported):
-    trained, light = load(tiny_folder), load(exported[0])
-    batch = trained.collator.collate([read_document("q", trained.config.text)])
+    predictor = load(tiny_folder)
+    trained, light = predictor.engine.backend, load(exported[0]).engine.backend
+    batch = predictor.engine.collator.collate([predictor.reader.read("q")])
     assert len(batch.ngrams.row) == 0
     assert len(batch.forms.subwords) == 1  # `<q>`
     forms = type(batch.forms)(
@@ -109,11 +109,9 @@ def test_a_batch_without_ngrams_or_subwords_runs(tiny_folder, exported):
         subword_index=batch.forms.subword_index[:0],
         subword_ptr=np.zeros(2, np.int32),
     )
-    vectors = light.engine.encode_forms(forms)
-    np.testing.assert_allclose(vectors, trained.engine.encode_forms(forms), atol=1e-6)
-    np.testing.assert_allclose(
-        light.engine.classify(batch, vectors), trained.engine.classify(batch, vectors), atol=1e-5
-    )
+    vectors = light.encode_forms(forms)
+    np.testing.assert_allclose(vectors, trained.encode_forms(forms), atol=1e-6)
+    np.testing.assert_allclose(light.classify(batch, vectors), trained.classify(batch, vectors), atol=1e-5)
 
 
 def test_the_folder_keeps_its_records_and_holds_no_paths(tiny_folder, exported):

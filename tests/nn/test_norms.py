@@ -51,8 +51,8 @@ def test_feature_norm_takes_running_averages_in_evaluation():
     norm.eval()
     alone = norm(tokens()[:1], DOC_INDEX[:1], DOC_PTR[:2])
     torch.testing.assert_close(alone, norm(tokens(), DOC_INDEX, DOC_PTR)[:1])  # of no neighbour
-    unbiased = norm.norm.running_var * 5 / 6
-    torch.testing.assert_close(norm.norm.running_mean, tokens().mean(0), rtol=1e-4, atol=1e-4)
+    unbiased = norm.running_var * 5 / 6
+    torch.testing.assert_close(norm.running_mean, tokens().mean(0), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(unbiased, tokens().var(0, unbiased=False), rtol=1e-4, atol=1e-4)
 
 

@@ -30,7 +30,7 @@ from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.config import preset
 from textlattice.errors import ArtefactError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
-from textlattice.models.torch_engine import engine_files
+from textlattice.models.weights import engine_files
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.task import Task
 from textlattice.text.vocabulary import Vocabulary
@@ -342,8 +342,8 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import onnxruntime, torch
-import textlattice.models.torch_engine
-import textlattice.runtime.onnx_engine
+import textlattice.models.torch_backend
+import textlattice.runtime.onnx_backend
 from textlattice import load
 from textlattice.errors import ArtefactError
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reliability.naughty import LONE_SURROGATES, draw, is_utf8, texts
 from textlattice import TextClassifier, load
 from textlattice.config import TextConfig
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
 from textlattice.text.document import read_document
 from textlattice.text.normalise import normalise
@@ -218,14 +219,10 @@ def test_spans_of_the_list(form):
 # Neighbours in a batch.
 
 
-def fresh(predictor, engine=None):
+def fresh(predictor, backend=None):
     """The same predictor with an empty cache of forms."""
-    return Predictor(
-        engine=engine or predictor.engine,
-        collator=predictor.collator,
-        task=predictor.task,
-        config=predictor.config,
-    )
+    engine = FormEngine(backend or predictor.engine.backend, predictor.engine.collator)
+    return Predictor(engine=engine, task=predictor.task, reader=predictor.reader)
 
 
 def test_an_answer_does_not_depend_on_its_neighbours(predictor, tiny_texts):
@@ -247,16 +244,17 @@ def test_an_answer_does_not_depend_on_its_neighbours(predictor, tiny_texts):
 
 
 class Poisoned:
-    """An engine that gives NaN for every vector of one form."""
+    """A backend that gives NaN for every vector of one form."""
 
     def __init__(self, predictor, form):
-        self.engine, self.row = predictor.engine, predictor.collator.forms([form]).characters
+        engine = predictor.engine
+        self.backend, self.row = engine.backend, engine.collator.forms([form]).characters
 
     def __getattr__(self, name):
-        return getattr(self.engine, name)
+        return getattr(self.backend, name)
 
     def encode_forms(self, forms):
-        vectors = self.engine.encode_forms(forms).copy()
+        vectors = self.backend.encode_forms(forms).copy()
         for place in range(len(vectors)):
             if np.array_equal(forms.characters[forms.form_ptr[place] : forms.form_ptr[place + 1]], self.row):
                 vectors[place] = np.nan

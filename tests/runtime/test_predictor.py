@@ -6,6 +6,7 @@ import pytest
 import textlattice
 from textlattice.errors import ArtefactError
 from textlattice.runtime import predictor as module
+from textlattice.runtime.form_engine import FormEngine
 
 ODD_TEXTS = [
     "",
@@ -53,7 +54,7 @@ def test_batches_of_any_size_give_the_same(predictor, texts, alone, monkeypatch,
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_logit_that_is_not_finite_is_no_answer(tiny_folder, value):
     class Broken:
-        form_channels = textlattice.load(tiny_folder).engine.form_channels
+        form_channels = textlattice.load(tiny_folder).engine.backend.form_channels
 
         def encode_forms(self, forms):
             return np.zeros((len(forms.form_ptr) - 1, self.form_channels), np.float32)
@@ -62,7 +63,7 @@ def test_a_logit_that_is_not_finite_is_no_answer(tiny_folder, value):
             return np.full((len(batch.documents.doc_ptr) - 1, 2), value, np.float32)
 
     broken = textlattice.load(tiny_folder)
-    broken.engine = Broken()
+    broken.engine = FormEngine(Broken(), broken.engine.collator)
     for ask in (broken.predict, broken.probabilities, lambda texts: list(broken.answers(texts))):
         with pytest.raises(ArtefactError, match=f"expected logits that are finite, got {value}; its weights"):
             ask(["one text"])

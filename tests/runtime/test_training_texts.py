@@ -11,14 +11,21 @@ from textlattice.runtime.training_texts import (
     training_texts_file,
     unpack_training_texts,
 )
+from textlattice.text.document import TextReader
 
 
 def test_a_folder_knows_its_texts_again(tiny_folder, tiny_texts):
     digests = read_training_texts(tiny_folder)
     assert len(digests) == len(set(tiny_texts[0]))
     texts = [tiny_texts[0][3], f"  {tiny_texts[0][4]} ", "something new", "", "\u200b"]
-    assert texts_seen(texts, digests, TextConfig()).tolist() == [True, True, False, False, False]
-    assert texts_seen([], digests, TextConfig()).tolist() == []
+    assert texts_seen(texts, digests, TextReader(config=TextConfig())).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert texts_seen([], digests, TextReader(config=TextConfig())).tolist() == []
 
 
 def test_round_trip():

@@ -5,7 +5,7 @@ from textlattice.config import preset
 from textlattice.data import spool
 from textlattice.progress import Progress
 from textlattice.text.digest import text_digests
-from textlattice.text.document import read_document
+from textlattice.text.document import TextReader, read_document
 from textlattice.training.documents import character_counts, read_texts, token_counts
 
 TEXT = preset("tiny").text
@@ -15,7 +15,7 @@ TEXTS = ["a film", "", "Straße 映画 e\u0301", "\u200b", "a film"]
 @pytest.fixture(params=[0, 10**9])
 def read(request, monkeypatch):
     monkeypatch.setattr(spool, "MOST_IN_MEMORY", request.param)
-    return read_texts(TEXTS, TEXT, Progress())
+    return read_texts(TEXTS, TextReader(config=TEXT), Progress())
 
 
 def test_equals_documents_cut_at_once(read):
@@ -38,7 +38,7 @@ def test_take_is_an_index(read):
 
 
 def test_no_texts():
-    read = read_texts([], TEXT, Progress())
+    read = read_texts([], TextReader(config=TEXT), Progress())
     assert (len(read.documents), len(read.tokens), len(read.digests)) == (0, 0, 0)
     assert token_counts([]).tolist() == character_counts([]).tolist() == []
 
@@ -53,6 +53,6 @@ def test_progress_hears_of_each_text():
         def advance(self, steps=1, **figures):
             heard.append(steps)
 
-    read_texts(TEXTS, TEXT, Listener())
+    read_texts(TEXTS, TextReader(config=TEXT), Listener())
     assert heard[0] == ("reading texts", 5)
     assert sum(heard[1:]) == 5

@@ -10,28 +10,20 @@ import torch
 from textlattice.config import preset
 from textlattice.errors import ConfigError, DataError
 from textlattice.evaluation.calibrate import Mixture
-from textlattice.models.torch_engine import TorchEngine
+from textlattice.models.torch_backend import TorchBackend
 from textlattice.progress import Progress
-from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task
+from textlattice.text.document import TextReader
 from textlattice.training import fitting, network, objectives
 from textlattice.training.documents import read_texts
 from textlattice.training.fit import fit
 from textlattice.training.fitting import Fitting
 from textlattice.training.network import network_logits
+from textlattice.training.save import predictor_of
 from textlattice.training.selection import Candidate, Judge
 from textlattice.training.wide import WideFitter, read_keys
 
 QUICK = preset("tiny").with_settings({"train.steps": 4, "train.threads": 1})
-
-
-def predictor(trained):
-    return Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
-        task=trained.task,
-        config=trained.config,
-    )
 
 
 @pytest.fixture
@@ -50,7 +42,7 @@ def test_learns_a_small_table(tiny_texts):
     assert trained.task.labels == ("bad", "good")
     assert trained.task.priors == (0.5, 0.5)
     assert not trained.model.training
-    answers = predictor(trained).predict(texts)
+    answers = predictor_of(trained).predict(texts)
     assert np.mean([a == b for a, b in zip(answers, labels, strict=True)]) > 0.8
 
 
@@ -126,14 +118,14 @@ def test_patience(tiny_texts, with_slices, monkeypatch):
 def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     texts, labels = tiny_texts
     fitting = Fitting(QUICK, Task(labels=("bad", "good"), priors=(0.5, 0.5)), Progress())
-    corpus, rows = fitting.corpus(read_texts(texts, QUICK.text, Progress()), labels, None)
+    corpus, rows = fitting.corpus(read_texts(texts, TextReader(config=QUICK.text), Progress()), labels, None)
     assert rows.tolist() == list(range(60))
     regressions = fitting.objective.regressions(corpus.targets, np.ones(60))
     wide = WideFitter(corpus.ngrams, regressions).fit(0.3, Progress())
     model, collator = fitting.build(corpus, wide)
     deep = network_logits(model.eval(), collator, corpus.documents)
     fitting.join(model, Candidate(mixture=Mixture(a=2.0, b=0.5)), wide)
-    found = TorchEngine(model)
+    found = TorchBackend(model)
     batch = collator.collate(corpus.documents)
     logits = found.classify(batch, found.encode_forms(batch.forms))
     expected = 2 * wide.logits(read_keys(corpus.documents, QUICK.text, Progress())[1]) + 0.5 * deep
@@ -211,7 +203,7 @@ def test_a_label_seen_once_has_its_place(tiny_texts):
     trained = fit([*texts, "quite another thing"], [*labels, "rare"], QUICK)
     assert trained.task.labels == ("bad", "good", "rare")
     assert trained.task.priors[2] == pytest.approx(1 / 61)
-    probabilities = predictor(trained).probabilities(texts)
+    probabilities = predictor_of(trained).probabilities(texts)
     assert np.isfinite(probabilities).all()
 
 
@@ -220,12 +212,12 @@ def test_a_handful_of_rows(num_rows):
     texts = ["good day", "bad night", "so good", "so bad", "good", "bad", "a good one"][:num_rows]
     labels = (["good", "bad"] * 4)[:num_rows]
     trained = fit(texts, labels, QUICK)
-    assert np.isfinite(predictor(trained).probabilities(texts)).all()
+    assert np.isfinite(predictor_of(trained).probabilities(texts)).all()
 
 
 def test_rows_of_the_same_text_and_different_labels():
     trained = fit(["same"] * 12, ["a", "b"] * 6, QUICK)
-    np.testing.assert_allclose(predictor(trained).probabilities(["same"]), [[0.5, 0.5]], atol=0.15)
+    np.testing.assert_allclose(predictor_of(trained).probabilities(["same"]), [[0.5, 0.5]], atol=0.15)
 
 
 @pytest.mark.parametrize("slices", [False, True])
@@ -244,7 +236,7 @@ def test_a_loss_that_is_not_a_number_leaves_what_was_good(tiny_texts, monkeypatc
     assert "the loss or its gradient was not finite at step" in trained.record["network"]["stopped"]
     assert trained.record["network"]["diverged"]
     assert all(value.isfinite().all() for value in trained.model.state_dict().values())
-    answers = predictor(trained).predict(tiny_texts[0])
+    answers = predictor_of(trained).predict(tiny_texts[0])
     assert np.mean([a == b for a, b in zip(answers, tiny_texts[1], strict=True)]) > 0.8
     if not slices:  # no network was chosen, so the wide branch answers alone
         assert trained.record["sum"]["b"] == 0
@@ -253,7 +245,7 @@ def test_a_loss_that_is_not_a_number_leaves_what_was_good(tiny_texts, monkeypatc
 def test_a_budget_is_kept(tiny_texts):
     trained = fit(*tiny_texts, QUICK.with_settings({"train.steps": 100_000, "train.max_minutes": 0.05}))
     assert trained.record["seconds"] < 15
-    assert np.isfinite(predictor(trained).probabilities(tiny_texts[0])).all()
+    assert np.isfinite(predictor_of(trained).probabilities(tiny_texts[0])).all()
 
 
 @pytest.mark.parametrize("num_rows", [31, 49, 60])
@@ -336,7 +328,7 @@ def test_odd_texts_train_and_predict():
     texts = [*ODD_TEXTS, *ODD_TEXTS]
     labels = ["a"] * len(ODD_TEXTS) + ["b"] * len(ODD_TEXTS)
     trained = fit(texts, labels, QUICK)
-    answers = list(predictor(trained).answers(ODD_TEXTS))
+    answers = list(predictor_of(trained).answers(ODD_TEXTS))
     empty = [place for place, answer in enumerate(answers) if answer.status == "empty"]
     assert empty == [0, 1, 10] or empty == [0, 1, 2, 10]
     for answer in answers:

@@ -10,6 +10,7 @@ from textlattice import load
 from textlattice.config import TextConfig, preset
 from textlattice.errors import ConfigError, DataError
 from textlattice.progress import Progress
+from textlattice.runtime.model_folder import read_model_folder
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
@@ -21,7 +22,7 @@ def test_words_unseen_in_training_are_known_by_their_vectors(injected_folder, ki
     predictor = load(injected_folder)
     seen = {word for text in kindred.texts for word in text.split()}
     assert all(set(text.split()) & seen == {"the", "was"} for text in kindred.test_texts)
-    assert len(predictor.collator.vocabulary.words) == 2  # `the` and `was`
+    assert len(predictor.engine.collator.vocabulary.words) == 2  # `the` and `was`
     assert predictor.predict(kindred.test_texts) == kindred.test_labels
 
 
@@ -51,9 +52,9 @@ def test_a_saved_model_answers_alike(trained, kindred, tmp_path):
     loaded, kept = load(tmp_path / "model"), predictor_of(trained)
     texts = [*kindred.test_texts, "", "neither of these"]
     np.testing.assert_array_equal(loaded.logits(texts), kept.logits(texts))
-    assert loaded.config == trained.config
-    assert loaded.config.model.injected_channels == 5
-    state = loaded.engine.model.state_dict()
+    assert read_model_folder(tmp_path / "model").config == trained.config
+    assert read_model_folder(tmp_path / "model").config.model.injected_channels == 5
+    state = loaded.engine.backend.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in trained.model.state_dict().items())
 
 
@@ -80,7 +81,7 @@ def test_a_table_of_the_asked_width_is_taken_and_another_refused(kindred):
     asked = QUICK.with_settings({"model.injected_channels": 5})
     assert fit(kindred.texts, kindred.labels, asked, token_table=kindred.table).config == asked
     wrong = QUICK.with_settings({"model.injected_channels": 64})
-    with pytest.raises(ConfigError, match="got 64 and a table of width 5; leave the setting out"):
+    with pytest.raises(ConfigError, match="got 64 and a table of width 5; set it to 5"):
         fit(kindred.texts, kindred.labels, wrong, token_table=kindred.table)
     with pytest.raises(ConfigError, match="got 64 and no token table; give the table"):
         fit(kindred.texts, kindred.labels, wrong)

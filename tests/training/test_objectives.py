@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from textlattice.config import TrainConfig
 from textlattice.task import Task
 from textlattice.training.losses import binary_cross_entropy, cross_entropy, cumulative_link
-from textlattice.training.objectives import OBJECTIVES
+from textlattice.training.objectives import objective_of
 
 PRIORS = {"single": (0.2, 0.3, 0.5), "multi": (0.2, 0.9, 1.0), "ordinal": (0.2, 0.3, 0.5)}
 CUTS = (-1.5, 0.25)
@@ -16,15 +17,14 @@ TARGETS = {
 LOGITS = torch.tensor([[0.5, 1.0, -1.0], [2.0, 0.0, 1.0], [-3.0, 1.0, 0.5], [0.1, 0.2, 0.3]])
 
 
-def objective(kind, num_labels=3, **options):
+def objective(kind, num_labels=3, **settings):
     cuts = CUTS[: num_labels - 1] if kind == "ordinal" else ()
     priors = PRIORS[kind] if num_labels == 3 else (0.5, 0.5)
-    return OBJECTIVES[kind](
-        Task(kind=kind, labels=("a", "b", "c")[:num_labels], priors=priors, cut_points=cuts), **options
-    )
+    task = Task(kind=kind, labels=("a", "b", "c")[:num_labels], priors=priors, cut_points=cuts)
+    return objective_of(task, TrainConfig(**{"label_smoothing": 0.0} | settings))
 
 
-@pytest.mark.parametrize("kind", OBJECTIVES)
+@pytest.mark.parametrize("kind", TARGETS)
 def test_the_loss_of_each_kind(kind):
     found = objective(kind, label_smoothing=0.1)
     targets = torch.from_numpy(TARGETS[kind])
@@ -37,6 +37,16 @@ def test_the_loss_of_each_kind(kind):
     }[kind]()
     torch.testing.assert_close(found(logits, targets, weights), expected)
     assert found.task.num_outputs == logits.shape[1]
+
+
+def test_a_single_label_may_be_learned_label_by_label():
+    found = objective("single", loss="binary", label_smoothing=0.1)
+    targets, weights = torch.from_numpy(TARGETS["single"]), torch.tensor([1.0, 2.0, 0.0, 1.0])
+    one_hot = torch.eye(3, dtype=torch.bool)[targets]
+    expected = binary_cross_entropy(LOGITS, one_hot, weights[:, None].repeat(1, 3), label_smoothing=0.1)
+    torch.testing.assert_close(found(LOGITS, targets, weights), expected)
+    for kind in ("multi", "ordinal"):
+        assert type(objective(kind, loss="binary")) is type(objective(kind))
 
 
 @pytest.mark.parametrize(("kind", "num_parameters"), [("single", 0), ("multi", 0), ("ordinal", 2)])

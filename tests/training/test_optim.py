@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from textlattice.models.classifier import Classifier
 from textlattice.training.optim import (
     WeightAverage,
     adamw,
@@ -9,6 +10,7 @@ from textlattice.training.optim import (
     keep_freed_memory,
     learned_state,
     one_cycle,
+    rate_factor,
     restore_learned,
 )
 
@@ -74,15 +76,32 @@ def test_without_decay_the_average_is_the_newest():
     assert torch.equal(layer.weight, before)
 
 
+def test_halvings():
+    assert [rate_factor(step, 10, (0.5, 0.7, 0.75)) for step in range(10)] == [1] * 5 + [0.5] * 2 + [0.25] + [
+        0.125
+    ] * 2
+    assert [rate_factor(step, 10, ()) for step in range(10)] == [one_cycle(step, 10) for step in range(10)]
+
+
+class Model(Classifier):
+    """A table, a layer, one that is idle, and a running sum as a norm keeps it."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.layer, self.idle = nn.Embedding(7, 3), nn.Linear(3, 2), nn.Linear(2, 2)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def learned(self):
+        return self.state_dict()
+
+
 class Learner:
     """A table, a layer and a parameter outside the average; one more parameter never has a gradient."""
 
     def __init__(self):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.model = nn.ModuleDict(
-                {"table": nn.Embedding(7, 3), "layer": nn.Linear(3, 2), "idle": nn.Linear(2, 2)}
-            )
+            self.model = Model()
             self.beside = nn.ParameterList([torch.tensor([1.0])])
         both = nn.ModuleList([self.model, self.beside])
         self.optimiser = adamw(both, learning_rate=0.1, weight_decay=0.05, betas=(0.9, 0.98))
@@ -91,7 +110,8 @@ class Learner:
     def learn(self, steps):
         for step in steps:
             rows = torch.tensor([step % 7, (3 * step) % 7])
-            loss = (self.model["layer"](self.model["table"](rows)) - self.beside[0]).square().sum()
+            loss = (self.model.layer(self.model.table(rows)) - self.beside[0]).square().sum()
+            self.model.seen.add_(step)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.optimiser.step()
@@ -100,7 +120,7 @@ class Learner:
     def tensors(self):
         state = self.optimiser.state_dict()["state"]
         moments = [value for place in sorted(state) for _, value in sorted(state[place].items())]
-        return [*self.model.parameters(), *self.beside, *self.average.average, *moments]
+        return [*self.model.parameters(), self.model.seen, *self.beside, *self.average.average, *moments]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5])
@@ -108,12 +128,12 @@ def test_what_was_learned_is_put_back_to_the_bit(cut):
     whole, before, after = Learner(), Learner(), Learner()
     whole.learn(range(9))
     before.learn(range(cut))
-    state = learned_state(before.optimiser, before.average)
+    state = learned_state(before.model, before.optimiser, before.average)
     assert not {"2", "4"} & set(state)  # the idle layer: what never had a gradient is built again
-    restore_learned(after.optimiser, after.average, state)
+    restore_learned(after.model, after.optimiser, after.average, state)
     after.learn(range(cut, 9))
     assert after.average.num_updates == 9
-    assert len(after.tensors()) == len(whole.tensors()) == 6 + 5 + 12
+    assert len(after.tensors()) == len(whole.tensors()) == 7 + 5 + 12
     assert all(torch.equal(a, b) for a, b in zip(after.tensors(), whole.tensors(), strict=True))
     before.learn(range(cut, 9))  # what was put back is a copy
     assert all(torch.equal(a, b) for a, b in zip(after.tensors(), before.tensors(), strict=True))

@@ -6,6 +6,7 @@ import pytest
 import textlattice
 from textlattice.config import preset, to_dict
 from textlattice.errors import ArtefactError
+from textlattice.runtime.model_folder import read_model_folder
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
 
@@ -27,7 +28,8 @@ def test_a_saved_model_answers_alike(trained, folder, tiny_texts):
     np.testing.assert_array_equal(loaded.logits(texts), kept.logits(texts))
     np.testing.assert_array_equal(loaded.probabilities(texts), kept.probabilities(texts))
     assert loaded.task == trained.task
-    assert loaded.config == trained.config
+    assert loaded.reader == trained.reader
+    assert read_model_folder(folder).config == trained.config
 
 
 def test_the_record_says_where_the_model_comes_from(trained, folder):

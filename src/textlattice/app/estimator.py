@@ -12,6 +12,7 @@ from jaxtyping import Float
 from textlattice import config
 from textlattice.app.terminal import progress
 from textlattice.app.token_tables import check_table, table_for
+from textlattice.app.tokenizers import named_tokenizer
 from textlattice.errors import MissingExtraError
 from textlattice.runtime.token_table import TokenTable
 
@@ -56,6 +57,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         threads: PyTorch threads while training; 0 keeps PyTorch's own choice.
         class_weight: `balanced`, or a weight by label.
         token_table: Vectors of words from elsewhere, a `TokenTable` or the path of its file.
+        tokenizer: Cuts texts in place of the rules for words: a `tokenizer.json`, its folder, or `owner/name` on the
+            hub.
         task: What a label is: `single`, `multi` or `ordinal` (one of several in an order); `auto` takes lists and
             indicator matrices for any number of labels a text, and never infers an order.
         label_order: Labels from lowest to highest, for `ordinal`; None takes ascending numbers.
@@ -84,6 +87,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         threads: int = 0,
         class_weight: str | Mapping[Any, int | float] | None = None,
         token_table: TokenTable | str | PathLike[str] | None = None,
+        tokenizer: str | PathLike[str] | None = None,
         task: TaskChoice = "auto",
         label_order: Sequence[Any] | None = None,
         verbose: bool = False,
@@ -97,6 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         self.threads = threads
         self.class_weight = class_weight
         self.token_table = token_table
+        self.tokenizer = tokenizer
         self.task = task
         self.label_order = label_order
         self.verbose = verbose
@@ -143,6 +148,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
                 sample_weight=None if weights is None else weights[used].tolist(),
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
                 token_table=vectors,
+                tokenizer=None if self.tokenizer is None else named_tokenizer(str(self.tokenizer)),
                 progress=listener,
             )
         self.classes_ = targets.classes

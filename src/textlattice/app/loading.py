@@ -3,8 +3,10 @@
 from os import PathLike
 from pathlib import Path
 
-from textlattice.errors import MissingExtraError
+from textlattice.batch.collate import Collator
+from textlattice.errors import ArtefactError, MissingExtraError
 from textlattice.runtime.engine import Engine
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.model_folder import read_model_folder
 from textlattice.runtime.predictor import Predictor
 
@@ -17,17 +19,23 @@ def load(path: str | PathLike[str]) -> Predictor:
         MissingExtraError: It was trained, not exported, and PyTorch is not installed.
     """
     saved = read_model_folder(Path(path))
+    collator, reader = saved.collator, saved.reader()
     engine: Engine
     if saved.engine == "onnx":
-        from textlattice.runtime.onnx_engine import OnnxEngine
+        from textlattice.runtime.onnx_backend import OnnxBackend
 
-        engine = OnnxEngine(saved.folder.files)
+        if not isinstance(collator, Collator):
+            raise ArtefactError(
+                f"{path}: expected an exported folder of the family cnn_gnn, got {saved.config.model.family}; "
+                "load the trained folder."
+            )
+        engine = FormEngine(OnnxBackend(saved.folder.files), collator)
     else:
         try:
-            from textlattice.models.torch_engine import TorchEngine, load_model
+            from textlattice.models.registry import make_engine
+            from textlattice.models.weights import load_model
         except ImportError as error:
             raise MissingExtraError(f"the trained folder {path} (or export it first)", "train") from error
-        engine = TorchEngine(
-            load_model(saved.folder.files, saved.config, saved.task.num_outputs, saved.vocabulary)
-        )
-    return Predictor(engine=engine, collator=saved.collator, task=saved.task, config=saved.config)
+        model = load_model(saved.folder.files, saved.config, saved.task.num_outputs, saved.vocabulary)
+        engine = make_engine(model, collator)
+    return Predictor(engine=engine, task=saved.task, reader=reader)

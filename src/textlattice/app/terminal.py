@@ -155,8 +155,9 @@ class _Shown(Progress):
         measure = "accuracy" if "accuracy" in record else "micro_f1"
         words = MEASURES[measure]
         parts.append(f"held-out log loss {record['log_loss']:.4f}, {words} {percent(record[measure])}")
-        wide, deep = percent(record[f"wide_{measure}"]), percent(record[f"deep_{measure}"])
-        parts.append(f"(n-grams alone {wide}, graph alone {deep})")
+        if f"wide_{measure}" in record:
+            wide, deep = percent(record[f"wide_{measure}"]), percent(record[f"deep_{measure}"])
+            parts.append(f"(n-grams alone {wide}, graph alone {deep})")
         self.note(" ".join(parts))
 
     @property

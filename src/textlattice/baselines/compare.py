@@ -28,7 +28,7 @@ from textlattice.progress import Progress
 from textlattice.runtime.training_texts import texts_seen
 from textlattice.task import Label, Task, TaskKind, each_label
 from textlattice.text.digest import text_digests
-from textlattice.text.document import read_document
+from textlattice.text.document import TextReader, read_document
 from textlattice.training.fit import CROSS_FIT_BELOW, fit
 from textlattice.training.labels import TaskChoice, task_of
 from textlattice.training.save import predictor_of
@@ -373,7 +373,7 @@ def _labels(table: Table, task: TaskChoice) -> list[Label]:
 
 def _num_seen(texts: Sequence[str], test_texts: Sequence[str], config: Config) -> int:
     digests = text_digests(read_document(text, config.text) for text in texts)
-    return int(texts_seen(test_texts, np.unique(digests), config.text).sum())
+    return int(texts_seen(test_texts, np.unique(digests), TextReader(config=config.text)).sum())
 
 
 def _has_token(text: str, config: Config) -> bool:

@@ -15,7 +15,6 @@ class PublishedBatch(Generic[ArrayT]):
         char_doc: Document of each character, int32 [num_characters]: convolutions stop at its borders.
         char_token: Token that owns each character, int32 [num_characters].
         token_ptr: Bounds of the tokens in `characters`, int32 [num_tokens + 1].
-        sentiment: Polarity and subjectivity of each token, float32 [num_tokens, 2]; zeros for an unknown one.
         injected: Row of the token table of each token, 0 without a vector, int32 [num_tokens].
         documents: Whose each token is.
         graph1: Whom each token hears in block 1.
@@ -26,7 +25,6 @@ class PublishedBatch(Generic[ArrayT]):
     char_doc: ArrayT
     char_token: ArrayT
     token_ptr: ArrayT
-    sentiment: ArrayT
     injected: ArrayT
     documents: Documents[ArrayT]
     graph1: Graph[ArrayT]

@@ -1,38 +1,23 @@
 """Documents to the batches of the published model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt64
+from jaxtyping import Bool, Float
 
 from textlattice.batch.published_batch import PublishedBatch
 from textlattice.batch.text_batch import Documents, Graph
-from textlattice.config import PublishedConfig, TextConfig
+from textlattice.config import EdgeSampling, GraphConfig, TextConfig
 from textlattice.graph.neighbours import NeighbourTable, neighbour_table
 from textlattice.text.document import Document
 from textlattice.text.frequency import keep_weights
 from textlattice.text.lookup import code_points, find_rows
-from textlattice.text.vocabulary import word_keys
+from textlattice.text.vocabulary import Vocabulary, word_keys
 
 END = "\x03"
 """The token that ends every document, so that each has two or more."""
 _END_COUNT = 1e6
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TokenFacts:
-    """What is known of tokens apart from their vectors.
-
-    Args:
-        keys: 64-bit keys, ascending.
-        sentiment: Polarity in [-1, 1] and subjectivity in [0, 1].
-        counts: Training documents that have the token; one that is not here counts once.
-    """
-
-    keys: UInt64[np.ndarray, " num_words"] = field(default_factory=lambda: np.empty(0, np.uint64))
-    sentiment: Float[np.ndarray, "num_words 2"] = field(default_factory=lambda: np.empty((0, 2), np.float32))
-    counts: Float[np.ndarray, " num_words"] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +26,31 @@ class PublishedCollator:
 
     Args:
         text: How tokens are keyed.
-        config: Graphs, characters, sampling of edges.
-        injected: Keys of the token table, ascending.
-        facts: Sentiment and frequency of tokens.
+        graph: Which tokens are neighbours.
+        edge_sampling: Which half of the edges stays, if not all do: those whose ends weigh most by this formula.
+        vocabulary: Words of the token table and, for the sampling of edges, known words and their frequencies.
     """
 
     text: TextConfig
-    config: PublishedConfig
-    injected: UInt64[np.ndarray, " num_injected"] = field(default_factory=lambda: np.empty(0, np.uint64))
-    facts: TokenFacts = field(default_factory=TokenFacts)
+    graph: GraphConfig
+    edge_sampling: EdgeSampling
+    vocabulary: Vocabulary
 
-    def collate(
-        self, documents: Sequence[Document], *, salt: int = 0, inverse: bool = False
+    def collate(self, documents: Sequence[Document]) -> PublishedBatch[np.ndarray]:
+        """A batch for prediction."""
+        return self._batch(documents, salt=0, inverse=False)
+
+    def collate_for_training(self, documents: Sequence[Document], salt: int) -> PublishedBatch[np.ndarray]:
+        """A batch for a training step: fresh random edges and, where these are affine, their inverse.
+
+        Args:
+            documents: None of them empty.
+            salt: Number of the draw of random edges, other than 0.
+        """
+        return self._batch(documents, salt=salt, inverse=self.graph.random == "affine")
+
+    def _batch(
+        self, documents: Sequence[Document], *, salt: int, inverse: bool
     ) -> PublishedBatch[np.ndarray]:
         """A batch.
 
@@ -62,7 +60,7 @@ class PublishedCollator:
         Args:
             documents: In the order of the answers; an empty one has the end token alone.
             salt: Draw of the random edges; 0 at prediction.
-            inverse: Whether to make inverse tables, for the backward pass; only affine edges have them.
+            inverse: Whether to make inverse tables; only affine edges have them.
 
         Source: CNN-GNN (arXiv 2507.07414), equations 1 to 7.
         """
@@ -73,11 +71,10 @@ class PublishedCollator:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         char_token = np.repeat(np.arange(len(tokens), dtype=np.int32), lengths)
         keys = word_keys([token.removesuffix(" ") for token in tokens], self.text)
-        rows = find_rows(keys, self.facts.keys)
-        sentiment = np.vstack([self.facts.sentiment, np.zeros((1, 2))]).astype(np.float32)[rows]
         tables = [self._table(doc_ptr, block, salt, inverse) for block in (0, 1)]
         open_slots = [table.mask for table in tables]
-        if self.config.edge_sampling != "none":
+        if self.edge_sampling != "none":
+            rows = find_rows(keys, self.vocabulary.words)
             weights = self._weights(rows, np.array([token == END for token in tokens], bool))
             open_slots = [strongest_half(table, weights, doc_ptr) for table in tables]
         graphs = [
@@ -85,14 +82,13 @@ class PublishedCollator:
             for table, mask in zip(tables, open_slots, strict=True)
         ]
         return PublishedBatch(
-            characters=np.minimum(code_points("".join(tokens)), self.config.num_characters - 1).astype(
+            characters=np.minimum(code_points("".join(tokens)), self.text.num_characters - 1).astype(
                 np.int32
             ),
             char_doc=owners[char_token],
             char_token=char_token,
             token_ptr=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-            sentiment=sentiment,
-            injected=(find_rows(keys, self.injected) + 1).astype(np.int32),
+            injected=(find_rows(keys, self.vocabulary.injected) + 1).astype(np.int32),
             documents=Documents(doc_ptr=doc_ptr, doc_index=owners),
             graph1=graphs[0],
             graph2=graphs[1],
@@ -101,10 +97,10 @@ class PublishedCollator:
     def _table(self, doc_ptr: np.ndarray, block: int, salt: int, inverse: bool) -> NeighbourTable:
         return neighbour_table(
             doc_ptr,
-            lattice_offsets=self.config.lattice_offsets[block],
-            num_random_edges=self.config.num_random_edges[block],
-            random=self.config.random,
-            seed=self.config.graph_seed,
+            lattice_offsets=self.graph.lattice_offsets[block],
+            num_random_edges=self.graph.num_random_edges[block],
+            random=self.graph.random,
+            seed=self.graph.seed,
             block=block,
             salt=salt,
             self_slot=False,
@@ -113,10 +109,10 @@ class PublishedCollator:
 
     def _weights(self, rows: np.ndarray, is_end: np.ndarray) -> np.ndarray:
         """What each token weighs by its frequency."""
-        assert self.config.edge_sampling != "none"
-        known = np.append(self.facts.counts, [1.0, _END_COUNT])  # then an unknown token, then the end
+        assert self.edge_sampling != "none"
+        known = np.append(self.vocabulary.counts, [1.0, _END_COUNT])  # then an unknown token, then the end
         places = np.where(is_end, len(known) - 1, np.where(rows < 0, len(known) - 2, rows))
-        return keep_weights(known, self.config.edge_sampling)[places]
+        return keep_weights(known, self.edge_sampling)[places]
 
 
 def strongest_half(

@@ -11,7 +11,7 @@ from textlattice.batch.sampler import bounded_batches
 from textlattice.errors import ConfigError
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS, Predictor
 from textlattice.task import Label, Task
-from textlattice.text.document import Document, read_document
+from textlattice.text.document import Document
 from textlattice.text.normalise import Normalised
 
 LONGEST_SPELLED = 64
@@ -103,7 +103,7 @@ def explain(
     """
     if max_passes < 1:
         raise ConfigError(f"max_passes must be 1 or more, got {max_passes}; try 512.")
-    document = read_document(text, predictor.config.text)
+    document = predictor.reader.read(text)
     probabilities = predictor.batch_probabilities([document])
     (answer,) = predictor.task.names(predictor.task.decide(probabilities))
     chosen = _chosen(predictor.task, answer, probabilities[0], label)

@@ -17,16 +17,17 @@ from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBatch, Tokens, map_arrays
 from textlattice.errors import ArtefactError, MissingExtraError, TextlatticeError
 from textlattice.runtime.model_folder import read_model_folder, write_model_folder
-from textlattice.runtime.onnx_engine import (
+from textlattice.runtime.onnx_backend import (
     CLASSIFY,
     ENCODE_FORMS,
     OUTPUT,
-    OnnxEngine,
+    OnnxBackend,
     batch_inputs,
     form_inputs,
 )
 from textlattice.runtime.training_texts import TRAINING_TEXTS
 from textlattice.text.document import read_document
+from textlattice.text.hf_tokenizer import TOKENIZER
 
 try:
     import onnx as _onnx  # noqa: F401
@@ -36,7 +37,8 @@ try:
     from torch import Tensor, nn
 
     from textlattice.models.cnn_gnn import CnnGnnClassifier
-    from textlattice.models.torch_engine import TorchEngine, load_model
+    from textlattice.models.torch_backend import TorchBackend
+    from textlattice.models.weights import load_model
 except ImportError as error:
     raise MissingExtraError("export to ONNX", "train,export") from error
 
@@ -88,7 +90,13 @@ def export_folder(source: Path, target: Path) -> None:
             f"{source}: expected a trained folder, got one that is exported; use it as it is."
         )
     model = load_model(saved.folder.files, saved.config, saved.task.num_outputs, saved.vocabulary)
-    batches = list(_check_batches(saved.collator))
+    collator = saved.collator
+    if not (isinstance(model, CnnGnnClassifier) and isinstance(collator, Collator)):
+        raise ArtefactError(
+            f"{source}: expected a model of the family cnn_gnn, got {saved.config.model.family}, which is not "
+            "exported; use it as it is."
+        )
+    batches = list(_check_batches(collator))
     files = export_model(model, batches[-1])
     difference = largest_difference(model, files, batches)
     if not difference <= MAX_DIFFERENCE:
@@ -105,7 +113,9 @@ def export_folder(source: Path, target: Path) -> None:
             "allowed": MAX_DIFFERENCE,
         },
     }
-    kept = {name: saved.folder.files[name] for name in (TRAINING_TEXTS,) if name in saved.folder.files}
+    kept = {
+        name: saved.folder.files[name] for name in (TRAINING_TEXTS, TOKENIZER) if name in saved.folder.files
+    }
     records = (
         {"training.json": saved.folder.json("training.json")} if "training.json" in saved.folder.files else {}
     )
@@ -166,7 +176,7 @@ def largest_difference(
     model: CnnGnnClassifier, files: dict[str, bytes], batches: Sequence[TextBatch[np.ndarray]]
 ) -> float:
     """Largest difference of a logit between PyTorch and the exported graphs."""
-    trained, exported = TorchEngine(model), OnnxEngine(files)
+    trained, exported = TorchBackend(model), OnnxBackend(files)
     differences = []
     for batch in batches:
         assert batch.forms is not None
@@ -261,7 +271,7 @@ def _to_onnx(traced: torch.export.ExportedProgram, output: str) -> bytes:
 
 
 def _index_add(total: Any, dim: int, index: Any, rows: Any, alpha: float = 1.0) -> Any:
-    """`index_add` along the first dimension; exact on one thread only, so `OnnxEngine` uses one."""
+    """`index_add` along the first dimension; exact on one thread only, so `OnnxBackend` uses one."""
     assert (dim, alpha) == (0, 1)
     return op.ScatterND(total, _as_places(index), rows, reduction="add")
 

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
-from textlattice.config import Config
+from textlattice.config import CnnGnnConfig, Config, GraphConfig
+from textlattice.models.classifier import Classifier
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.block import ConvBlock, GraphBlock
@@ -29,9 +30,8 @@ _RANDOM_SLOT_BIAS = -3.0
 class GraphBlocks(nn.Module):
     """Two blocks; the second hears the strongest neighbours of the first as well."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, model: CnnGnnConfig, graph: GraphConfig) -> None:
         super().__init__()
-        model, graph = config.model, config.graph
         self.num_kept, self.temperature = graph.num_kept_edges, graph.keep_temperature
         widths = (model.channels, model.num_heads, model.dropout)
         self.block1 = GraphBlock(*widths, degree=graph.degree(0))
@@ -72,10 +72,10 @@ class GraphBlocks(nn.Module):
 class ConvBlocks(nn.Module):
     """Two blocks of convolution alone: the "no graph" row, with equal parameters."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, model: CnnGnnConfig) -> None:
         super().__init__()
-        self.block1 = ConvBlock(config.model.channels, config.model.dropout)
-        self.block2 = ConvBlock(config.model.channels, config.model.dropout)
+        self.block1 = ConvBlock(model.channels, model.dropout)
+        self.block2 = ConvBlock(model.channels, model.dropout)
 
     def forward(
         self,
@@ -88,7 +88,7 @@ class ConvBlocks(nn.Module):
         return self.block2(self.block1(tokens, documents.doc_index), documents.doc_index)
 
 
-class CnnGnnClassifier(nn.Module):
+class CnnGnnClassifier(Classifier):
     """Logits of each document of a batch.
 
     Args:
@@ -106,6 +106,7 @@ class CnnGnnClassifier(nn.Module):
     ) -> None:
         super().__init__()
         text, model = config.text, config.model
+        assert isinstance(model, CnnGnnConfig)
         self.spelling = SpellingEncoder(
             text.num_characters, text.num_subwords, model.char_channels, model.channels
         )
@@ -118,7 +119,7 @@ class CnnGnnClassifier(nn.Module):
         else:
             self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
         self.token_conv = RaggedConv(self.word_input.out_channels, model.channels, 3)
-        self.blocks = GraphBlocks(config) if model.graph_attention else ConvBlocks(config)
+        self.blocks = GraphBlocks(model, config.graph) if model.graph_attention else ConvBlocks(model)
         self.readout = Readout(model.channels)
         self.norm = ActNorm(3 * model.channels)
         self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)
@@ -132,6 +133,19 @@ class CnnGnnClassifier(nn.Module):
         """Takes the vectors of a token table; they are not trained. For settings that give them a width."""
         assert isinstance(self.word_input, InjectedWordInput)
         self.word_input.fill_vectors(vectors)
+
+    @torch.no_grad()
+    def join(
+        self,
+        wide_weight: Float[Tensor, "num_ngrams num_outputs"],
+        wide_bias: Float[Tensor, " num_outputs"],
+        scale: float,
+    ) -> None:
+        """Takes the wide branch on its scale and brings the network to its own, so that the forward is their sum."""
+        self.wide.weight.copy_(wide_weight)
+        self.wide.bias.copy_(wide_bias)
+        self.head.output.weight.mul_(scale)
+        self.head.output.bias.mul_(scale)
 
     def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
@@ -156,6 +170,11 @@ class CnnGnnClassifier(nn.Module):
         assert batch.ngrams is not None
         deep = self.deep(batch, forms)
         return deep + self.wide(batch.ngrams, deep.shape[0])
+
+    def deep_logits(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits of the graph network alone, from a batch that holds its forms."""
+        assert batch.forms is not None
+        return self.deep(batch, self.encode_forms(batch.forms))
 
     def deep(
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]

@@ -6,8 +6,7 @@
 - Options are resolved when the model is built; what is off is absent, and the forward pass has no branch.
 """
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 
 from textlattice.batch.published_batch import PublishedBatch
 from textlattice.batch.text_batch import Documents, Graph
-from textlattice.config import PublishedConfig
+from textlattice.config import Config, PublishedConfig
+from textlattice.models.classifier import Classifier
 from textlattice.nn.attention import GatV2, attention_weights
 from textlattice.nn.conv import DepthwiseConv, RaggedConv
 from textlattice.nn.gate import rewire
@@ -130,14 +130,15 @@ class CharacterReader(nn.Module):
 
     Args:
         config: Settings.
+        num_characters: Rows of the character table; higher code points share the last.
 
     Source: CNN-GNN (arXiv 2507.07414), equations 7 to 10.
     """
 
-    def __init__(self, config: PublishedConfig) -> None:
+    def __init__(self, config: PublishedConfig, num_characters: int) -> None:
         super().__init__()
         conv, channels = CONVOLUTIONS[config.convolution], config.channels
-        self.characters = nn.Embedding(config.num_characters, channels)
+        self.characters = nn.Embedding(num_characters, channels)
         self.conv1, self.conv2 = conv(channels, channels, 5), conv(channels, channels, 5)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -151,24 +152,26 @@ class CharacterReader(nn.Module):
         return torch.cat([largest, segment_mean(letters, batch.char_token, batch.token_ptr)], 1)
 
 
-class PublishedClassifier(nn.Module):
+class PublishedClassifier(Classifier):
     """Logits of each document of a batch.
 
     Args:
-        config: Settings.
+        settings: Settings, whose model is of this family.
         num_outputs: Logits a document.
-        num_injected: Words of the token table; read only where `injected_channels` is not 0.
+        num_injected: Words of the token table; read only where the settings take something from it.
 
     Source: CNN-GNN (arXiv 2507.07414), figure 1 and table 9; what is mended stands in `docs/architecture.md`.
     """
 
     vectors: Tensor
 
-    def __init__(self, config: PublishedConfig, *, num_outputs: int, num_injected: int = 0) -> None:
+    def __init__(self, settings: Config, *, num_outputs: int, num_injected: int = 0) -> None:
         super().__init__()
+        config = settings.model
+        assert isinstance(config, PublishedConfig)
         channels, width = config.channels, config.width
-        self.num_kept = config.num_kept_edges
-        self.reader = CharacterReader(config)
+        self.num_kept, self.num_injected = settings.graph.num_kept_edges, config.injected_channels
+        self.reader = CharacterReader(config, settings.text.num_characters)
         self.num_sentiments = NUM_SENTIMENTS if 1 in config.sentiment_positions else 0
         conv = CONVOLUTIONS[config.convolution]
         self.token_conv = conv(2 * channels + self.num_sentiments, channels, 3)
@@ -181,36 +184,65 @@ class PublishedClassifier(nn.Module):
         self.nodes = nn.Parameter(torch.randn(config.num_virtual_nodes, channels))
         pad = nn.ConstantPad1d((0, config.injected_channels), 0.0)  # of no node
         self.widen = nn.Linear(channels, width) if config.num_virtual_nodes else pad
-        self.register_buffer("vectors", torch.zeros(num_injected + 1, config.injected_channels))
+        self.register_buffer("vectors", torch.zeros(num_injected + 1, config.table_channels))
         self.expand = nn.Linear(width, 2 * width)
         self.hidden = nn.Linear(2 * width * (2 + config.num_virtual_nodes), config.head_channels)
         self.output = nn.Linear(config.head_channels, num_outputs)
         self.dropout = nn.Dropout(config.dropout)
 
-    def fill_injected(self, vectors: Float[Tensor, "num_injected injected_channels"]) -> None:
-        """Takes the vectors of a token table; they are not trained."""
+    def fill_injected(self, vectors: Float[Tensor, "num_injected table_channels"]) -> None:
+        """Takes the vectors of a token table, polarity and subjectivity last; they are not trained."""
         self.vectors[1:] = vectors
+
+    @torch.no_grad()
+    def join(
+        self,
+        wide_weight: Float[Tensor, "num_ngrams num_outputs"],
+        wide_bias: Float[Tensor, " num_outputs"],
+        scale: float,
+    ) -> None:
+        """Brings the network to its scale; of a wide branch, which it has not, the bias remains."""
+        assert not len(wide_weight)
+        self.output.weight.mul_(scale)
+        self.output.bias.mul_(scale).add_(wide_bias)
+
+    def learned(self) -> Mapping[str, Tensor]:
+        """What training changes, by name: all but the token table; views."""
+        return {name: value for name, value in self.state_dict().items() if name != "vectors"}
+
+    def deep_logits(self, batch: PublishedBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits, natural-log units: there is no other branch."""
+        return self(batch)
 
     def forward(self, batch: PublishedBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
         documents = batch.documents
-        tokens, nodes, scores = self.first_block(batch)
+        sentiment, vectors = self.look_up(batch)
+        tokens, nodes, scores = self.first_block(batch, sentiment)
         tokens = self.block1_places(tokens, documents.doc_index, documents.doc_ptr)
         neighbours, gate = self.second_graph(batch, scores)
-        tokens = self.sentiment3(tokens, batch.sentiment, documents.doc_index, documents.doc_ptr)
-        tokens, nodes = torch.cat([tokens, self.inject(batch)], 1), self.widen(nodes)
+        tokens = self.sentiment3(tokens, sentiment, documents.doc_index, documents.doc_ptr)
+        tokens, nodes = torch.cat([tokens, vectors], 1), self.widen(nodes)
         tokens, nodes, _ = self.block2(tokens, nodes, documents, neighbours, gate, batch.graph2.inverse)
         return self.classify(F.elu(self.expand(tokens)), F.elu(self.expand(nodes)), documents)
 
-    def first_block(
+    def look_up(
         self, batch: PublishedBatch[Tensor]
+    ) -> tuple[Float[Tensor, "num_tokens num_sentiments"], Float[Tensor, "num_tokens injected_channels"]]:
+        """Polarity and subjectivity of each token, and its vector; zeros without one."""
+        rows = F.embedding(batch.injected, self.vectors)
+        vectors, sentiment = rows[:, : self.num_injected], rows[:, self.num_injected :]
+        return sentiment, self.injected_places(vectors, batch.documents.doc_index, batch.documents.doc_ptr)
+
+    def first_block(
+        self, batch: PublishedBatch[Tensor], sentiment: Float[Tensor, "num_tokens num_sentiments"]
     ) -> tuple[Float[Tensor, "num_tokens channels"], Nodes, Float[Tensor, "num_tokens degree num_heads"]]:
         """Tokens and nodes after block 1, and its scores before the softmax."""
         documents, graph = batch.documents, batch.graph1
         where = (documents.doc_index, documents.doc_ptr)
-        read = torch.cat([self.reader(batch), batch.sentiment[:, : self.num_sentiments]], 1)
+        read = torch.cat([self.reader(batch), sentiment[:, : self.num_sentiments]], 1)
         tokens = F.relu(self.token_conv(read, documents.doc_index))
-        tokens = self.token_places(self.sentiment2(tokens, batch.sentiment, *where), *where)
+        tokens = self.token_places(self.sentiment2(tokens, sentiment, *where), *where)
         nodes = self.nodes.expand(documents.doc_ptr.shape[0] - 1, -1, -1)
         gate = graph.mask.to(tokens.dtype)
         return self.block1(tokens, nodes, documents, graph.neighbours, gate, graph.inverse)
@@ -223,11 +255,6 @@ class PublishedClassifier(nn.Module):
         gate = graph1.mask.to(scores.dtype)
         kept, has_kept = strongest_edges(graph1.neighbours, scores, gate, self.num_kept)
         return rewire(batch.graph2.neighbours, batch.graph2.mask, kept, has_kept)
-
-    def inject(self, batch: PublishedBatch[Tensor]) -> Float[Tensor, "num_tokens injected_channels"]:
-        """The vector of each token from the table, zeros without one."""
-        vectors = F.embedding(batch.injected, self.vectors)
-        return self.injected_places(vectors, batch.documents.doc_index, batch.documents.doc_ptr)
 
     def classify(
         self,
@@ -273,7 +300,7 @@ def flip_rate(model: PublishedClassifier, batch: PublishedBatch[Tensor]) -> floa
     kept = []
     for dtype in (torch.float32, torch.float64):
         model.to(dtype)
-        _, _, scores = model.first_block(dataclasses.replace(batch, sentiment=batch.sentiment.to(dtype)))
+        _, _, scores = model.first_block(batch, model.look_up(batch)[0])
         kept.append(strongest_edges(batch.graph1.neighbours, scores, gate.to(dtype), model.num_kept)[0])
     model.to(torch.float32)
     single, double = (rows.sort(1).values for rows in kept)

@@ -23,9 +23,14 @@ class FeatureNorm(nn.Module):
     Source: CNN-GNN (arXiv 2507.07414), equation 26.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
 
     def forward(
         self,
@@ -34,11 +39,13 @@ class FeatureNorm(nn.Module):
         doc_ptr: Int[Tensor, " doc_bounds"],
     ) -> Float[Tensor, "num_tokens channels"]:
         """The tokens, each channel normalised over the batch; a batch of one token takes the running averages."""
-        norm = self.norm
-        if self.training and len(tokens) > 1:
-            return norm(tokens)
         return nn.functional.batch_norm(
-            tokens, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+            tokens,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training and len(tokens) > 1,
         )
 
 

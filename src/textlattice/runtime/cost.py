@@ -1,4 +1,4 @@
-"""What a model costs: numbers stored, numbers touched, arithmetic by length."""
+"""What a CNN-GNN costs: numbers stored, numbers touched, arithmetic by length."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from textlattice.batch.collate import Collator
-from textlattice.config import Config
+from textlattice.config import CnnGnnConfig, Config
 from textlattice.text.document import Document
 from textlattice.text.vocabulary import Vocabulary
 
@@ -25,6 +25,7 @@ def model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) 
         `flops_per_token`, `flops_per_form`, `flops_per_doc` (constant term).
     """
     text, graph, model = config.text, config.graph, config.model
+    assert isinstance(model, CnnGnnConfig)
     c, h, dim = model.char_channels, model.channels, model.injected_channels
     parts = 3 if dim else 2  # of a token: form, word and, where there is a table, injected vector
     tables = text.num_characters * c + text.num_subwords * h
@@ -78,6 +79,7 @@ def document_cost(
     Returns:
         `active_parameters` and `mean_flops` (2 x multiply-add); nothing without a document.
     """
+    assert isinstance(config.model, CnnGnnConfig)
     cost = model_cost(config, collator.vocabulary, num_outputs)
     active, flops = [], []
     for document in documents:

@@ -1,28 +1,22 @@
-"""What computes the logits: PyTorch for a trained folder, ONNX for an exported one."""
+"""What computes the logits of documents."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from textlattice.batch.text_batch import Forms, TextBatch
+from textlattice.text.document import Document
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Two steps, so that the vectors of forms can be kept between batches."""
+    """One model family at work; safe for use by several threads."""
 
-    @property
-    def form_channels(self) -> int:
-        """Width of a form's vector."""
-        ...
+    def logits(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_outputs"]:
+        """Logits of documents as one batch, float32.
 
-    def encode_forms(self, forms: Forms[np.ndarray]) -> Float[np.ndarray, "num_forms channels"]:
-        """One vector a distinct token, float32."""
-        ...
-
-    def classify(
-        self, batch: TextBatch[np.ndarray], vectors: Float[np.ndarray, "num_forms channels"]
-    ) -> Float[np.ndarray, "num_docs num_outputs"]:
-        """Logits of each document, float32."""
+        Args:
+            documents: One or more, none of them empty.
+        """
         ...

@@ -11,15 +11,19 @@ import numpy as np
 
 from textlattice.artefact.folder import MAX_JSON_BYTES, Folder, read_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.batch.collate import Collator
-from textlattice.config import Config, from_dict, to_dict
-from textlattice.errors import ArtefactError, ConfigError
+from textlattice.batch.collators import BatchMaker, make_collator
+from textlattice.config import Config, PublishedConfig, from_dict, to_dict
+from textlattice.errors import ArtefactError, ConfigError, DataError
 from textlattice.task import Task
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
 from textlattice.text.vocabulary import Vocabulary
+from textlattice.text.words import token_bounds
 
 EngineKind = Literal["torch", "onnx"]
 
 _KEYS = ("words", "ngrams", "injected")
+_OPTIONAL = ("injected", "counts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +45,23 @@ class ModelFolder:
     folder: Folder
 
     @property
-    def collator(self) -> Collator:
+    def collator(self) -> BatchMaker:
         """Makes the batches of this model."""
-        return Collator(text=self.config.text, graph=self.config.graph, vocabulary=self.vocabulary)
+        return make_collator(self.config, self.vocabulary)
+
+    def reader(self) -> TextReader:
+        """Cuts texts for this model.
+
+        Raises:
+            ArtefactError: Its tokenizer file is missing or damaged.
+            MissingExtraError: It has one, and the extra `hf` is not installed.
+        """
+        if self.config.text.tokenizer == "words":
+            return TextReader(config=self.config.text, cut=token_bounds)
+        try:
+            return TextReader(config=self.config.text, cut=FileTokenizer(self.folder.read(TOKENIZER)))
+        except DataError as error:
+            raise ArtefactError(f"the model folder: {error}") from error
 
 
 def write_model_folder(
@@ -73,8 +91,7 @@ def write_model_folder(
         ArtefactError: The folder cannot be written, or something else is there.
     """
     keys = {"words": vocabulary.words, "ngrams": vocabulary.ngrams}
-    if len(vocabulary.injected):
-        keys["injected"] = vocabulary.injected
+    keys |= {name: getattr(vocabulary, name) for name in _OPTIONAL if len(getattr(vocabulary, name))}
     files: dict[str, bytes] = {
         "config.json": _json({"engine": engine, "config": to_dict(config), "task": task.to_dict()}),
         "vocabulary.safetensors": pack_tensors(keys),
@@ -110,10 +127,12 @@ def read_model_folder(path: Path) -> ModelFolder:
     except ConfigError as error:
         raise ArtefactError(f"{path}/config.json: {error}") from error
     where = f"{path}/vocabulary.safetensors"
-    arrays = {"injected": np.empty(0, np.uint64)} | unpack_tensors(
-        folder.read("vocabulary.safetensors"), where=where
-    )
-    if unknown := arrays.keys() - set(_KEYS):
+    arrays: dict[str, np.ndarray] = {
+        "injected": np.empty(0, np.uint64),
+        "counts": np.empty(0, np.float32),
+        **unpack_tensors(folder.read("vocabulary.safetensors"), where=where),
+    }
+    if unknown := arrays.keys() - {*_KEYS, "counts"}:
         raise ArtefactError(
             f"{where}: expected the keys under {', '.join(_KEYS)} alone, got {sorted(unknown)[0]!r} as well; "
             "save the model again."
@@ -129,8 +148,19 @@ def read_model_folder(path: Path) -> ModelFolder:
             raise ArtefactError(
                 f"{where}: expected ascending 64-bit keys under {name!r}; save the model again."
             )
+    counts = arrays["counts"]
+    expected = len(arrays["words"]) if asks_for_counts(config) else 0
+    if (
+        counts.dtype != np.float32
+        or counts.shape != (expected,)
+        or not (np.isfinite(counts) & (counts >= 0)).all()
+    ):
+        raise ArtefactError(
+            f"{where}: expected {expected} frequencies under 'counts', float32, finite and not negative, got "
+            f"{counts.dtype} {list(counts.shape)}; save the model again."
+        )
     num_injected, injected_channels = len(arrays["injected"]), config.model.injected_channels
-    if (num_injected > 0) != (injected_channels > 0):
+    if (num_injected > 0 and not config.model.table_channels) or (injected_channels > 0 and not num_injected):
         raise ArtefactError(
             f"{where}: expected keys of a token table if and only if "
             f"model.injected_channels is not 0, got {num_injected} keys under 'injected' and "
@@ -140,9 +170,14 @@ def read_model_folder(path: Path) -> ModelFolder:
         engine=values["engine"],
         config=config,
         task=task,
-        vocabulary=Vocabulary(**{name: arrays[name] for name in _KEYS}),
+        vocabulary=Vocabulary(**arrays),
         folder=folder,
     )
+
+
+def asks_for_counts(config: Config) -> bool:
+    """Whether a model reads how frequent words are."""
+    return isinstance(config.model, PublishedConfig) and config.model.edge_sampling != "none"
 
 
 def _json(value: Any) -> bytes:

@@ -8,14 +8,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from textlattice.batch.collate import Collator, distinct_forms
 from textlattice.batch.sampler import bounded_batches
-from textlattice.config import Config
 from textlattice.errors import ArtefactError
 from textlattice.runtime.engine import Engine
-from textlattice.runtime.form_cache import FormCache
 from textlattice.task import Label, Task
-from textlattice.text.document import Document, read_document
+from textlattice.text.document import Document, TextReader
 
 MAX_TOKENS = 4_096
 """Tokens of a batch at prediction, so that its features stay in the cache; a longer document goes alone."""
@@ -43,14 +40,12 @@ class Predictor:
 
     Args:
         engine: Computes logits.
-        collator: Makes batches.
         task: Turns logits into answers.
-        config: Settings of the model.
+        reader: Cuts texts.
     """
 
-    def __init__(self, *, engine: Engine, collator: Collator, task: Task, config: Config) -> None:
-        self.engine, self.collator, self.task, self.config = engine, collator, task, config
-        self._cache = FormCache(engine.form_channels)
+    def __init__(self, *, engine: Engine, task: Task, reader: TextReader) -> None:
+        self.engine, self.task, self.reader = engine, task, reader
 
     def predict(self, texts: Iterable[str]) -> list[Label]:
         """The label of each text, in order; a tuple of them where a text may have any number."""
@@ -83,11 +78,7 @@ class Predictor:
         logits = np.tile(self.task.empty_logits, (len(documents), 1))
         places = [place for place, document in enumerate(documents) if document.num_tokens]
         if places:
-            read = [documents[place] for place in places]
-            strings, form = distinct_forms(read)
-            vectors = self._cache.vectors(strings, self._encode)
-            batch = self.collator.batch(read, strings, form, forms=None, ngrams=True)
-            logits[places] = self.engine.classify(batch, vectors)
+            logits[places] = self.engine.logits([documents[place] for place in places])
         return logits
 
     def batch_probabilities(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_classes"]:
@@ -108,11 +99,8 @@ class Predictor:
         probabilities[empty] = self.task.priors
         return probabilities
 
-    def _encode(self, strings: list[str]) -> Float[np.ndarray, "num_forms channels"]:
-        return self.engine.encode_forms(self.collator.forms(strings))
-
     def _batches(self, texts: Iterable[str]) -> Iterator[list[Document]]:
         stream = iter(texts)
-        while chunk := [read_document(text, self.config.text) for text in islice(stream, MAX_DOCUMENTS)]:
+        while chunk := [self.reader.read(text) for text in islice(stream, MAX_DOCUMENTS)]:
             loads = (document.num_tokens for document in chunk)
             yield from bounded_batches(chunk, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)

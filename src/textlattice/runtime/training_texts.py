@@ -9,10 +9,9 @@ from jaxtyping import Bool, UInt64
 
 from textlattice.artefact.folder import read_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError
 from textlattice.text.digest import text_digests
-from textlattice.text.document import Document, read_document
+from textlattice.text.document import Document, TextReader
 
 TRAINING_TEXTS = "training_texts.safetensors"
 """Name of the file; 8 bytes a text. Folders of 0.1.0 have none."""
@@ -51,14 +50,14 @@ def unpack_training_texts(
 
 
 def texts_seen(
-    texts: Iterable[str], digests: UInt64[np.ndarray, " num_texts"], config: TextConfig
+    texts: Iterable[str], digests: UInt64[np.ndarray, " num_texts"], reader: TextReader
 ) -> Bool[np.ndarray, " num_rows"]:
     """Which texts stand among those with these digests; an empty text never does."""
     tokens = array("q")
 
     def documents() -> Iterator[Document]:
         for text in texts:
-            document = read_document(text, config)
+            document = reader.read(text)
             tokens.append(document.num_tokens)
             yield document
 

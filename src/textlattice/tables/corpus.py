@@ -16,6 +16,7 @@ from textlattice.data.spool import StoredTexts
 from textlattice.data.stored_rows import StoredRejects
 from textlattice.errors import DataError
 from textlattice.progress import Progress
+from textlattice.text.document import TextReader
 from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import word_keys
 from textlattice.training.documents import read_texts
@@ -99,7 +100,7 @@ def count_words(
         DataError: No word occurs so often.
     """
     progress = progress or Progress()
-    read = read_texts(texts.texts, config, progress)
+    read = read_texts(texts.texts, TextReader(config=config), progress)
     keys = frequent_among(read.tokens.key_parts(), min_count=min_count, most=most)
     if not len(keys):
         raise DataError(

@@ -18,10 +18,10 @@ from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, DataError, MissingExtraError
 from textlattice.progress import Progress
 from textlattice.tables.words import WordVectors, distinct, is_word
+from textlattice.text.hf_tokenizer import TOKENIZER
 
 Way = Literal["input", "output"]
 
-TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 _INDEX = f"{WEIGHTS}.index.json"
 _FETCHED = ("config.json", TOKENIZER, WEIGHTS, _INDEX, "model-*.safetensors", "README.md")
@@ -83,7 +83,7 @@ def open_language_model(name: str) -> LanguageModel:
         from tokenizers import Tokenizer
     except ImportError:
         raise MissingExtraError(f"reading the language model {name}", "hf") from None
-    folder = _folder(name)
+    folder = model_folder(name)
     files = [folder / TOKENIZER, *_weight_files(name, folder)]
     try:
         content = files[0].read_text(encoding="utf-8")
@@ -294,8 +294,8 @@ def output_rows(
     return vectors.astype(np.float32)
 
 
-def _folder(name: str) -> Path:
-    """The folder of a model; of the hub it is fetched first."""
+def model_folder(name: str, files: Sequence[str] = _FETCHED) -> Path:
+    """The folder of a model; of the hub these files of it are fetched first, as far as it has them."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -310,7 +310,7 @@ def _folder(name: str) -> Path:
     except ImportError:
         raise MissingExtraError(f"fetching the language model {name}", "hf") from None
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_FETCHED)))
+        return Path(snapshot_download(name, allow_patterns=list(files)))
     except Exception as error:  # of the library, of the network: all mean that there is no model
         offline = os.environ.get(_OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
         advice = (

@@ -7,7 +7,7 @@ from jaxtyping import Int32
 
 from textlattice.config import TextConfig
 from textlattice.text.normalise import Normalised, normalise
-from textlattice.text.words import token_bounds
+from textlattice.text.words import Cut, token_bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,25 @@ class Document:
         return [text[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextReader:
+    """Texts to documents, as one model wants them.
+
+    Args:
+        config: Which Unicode form comes first.
+        cut: Where the tokens of a normalised text are: words, or the pieces of a tokenizer file.
+    """
+
+    config: TextConfig
+    cut: Cut = token_bounds
+
+    def read(self, text: str) -> Document:
+        """The document of a text; any string gives one, without tokens if nothing is left of it."""
+        normalised = normalise(text, self.config.normalisation)
+        starts, ends = self.cut(normalised.text)
+        return Document(normalised=normalised, starts=starts, ends=ends)
+
+
 def read_document(text: str, config: TextConfig) -> Document:
-    """The document of a text; any string gives one, without tokens if nothing is left of it."""
-    normalised = normalise(text, config.normalisation)
-    starts, ends = token_bounds(normalised.text)
-    return Document(normalised=normalised, starts=starts, ends=ends)
+    """The document of a text, cut into words."""
+    return TextReader(config=config).read(text)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Int32, UInt64
+from jaxtyping import Float32, Int32, UInt64
 
 from textlattice.config import TextConfig
 from textlattice.hashing import fnv1a
@@ -22,11 +22,13 @@ class Vocabulary:
         words: Keys of known words, ascending.
         ngrams: Keys of the n-grams of the wide branch, ascending.
         injected: Keys of the words of the token table, ascending; none where the model has no table.
+        counts: Training documents that have each word; none where the model does not ask.
     """
 
     words: UInt64[np.ndarray, " num_words"]
     ngrams: UInt64[np.ndarray, " num_ngrams"]
     injected: UInt64[np.ndarray, " num_injected"] = field(default_factory=lambda: np.empty(0, np.uint64))
+    counts: Float32[np.ndarray, " num_counted"] = field(default_factory=lambda: np.empty(0, np.float32))
 
     def word_rows(self, keys: UInt64[np.ndarray, " num_keys"]) -> Int32[np.ndarray, " num_keys"]:
         """Row of each word in the word table, counted from 1; 0 for an unknown word."""

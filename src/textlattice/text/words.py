@@ -1,11 +1,16 @@
 """Where the tokens of a text begin and end."""
 
 import re
+from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
 import regex
 from jaxtyping import Int32
+
+Bounds = tuple[Int32[np.ndarray, " num_tokens"], Int32[np.ndarray, " num_tokens"]]
+"""Start and end offset of each token of a text, in characters; disjoint and in order."""
+Cut = Callable[[str], Bounds]
 
 _SPACE = r"\s\x1C-\x1F"  # what `str.isspace` calls space
 _GRAPHEME_SCRIPTS = (
@@ -31,7 +36,7 @@ _USUAL_TOKEN = re.compile(
 )
 
 
-def token_bounds(text: str) -> tuple[Int32[np.ndarray, " num_tokens"], Int32[np.ndarray, " num_tokens"]]:
+def token_bounds(text: str) -> Bounds:
     """Start and end offset of each token of `text`, in characters.
 
     A token is a word (letters, marks, digits and underscores; `don't`, `3.14` and `1,000` are one each),

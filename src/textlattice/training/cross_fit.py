@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from textlattice.batch.collate import Collator
+from textlattice.batch.collators import BatchMaker
 from textlattice.data.splits import stratified_folds
-from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.classifier import Classifier
 from textlattice.training.corpus import Corpus
 from textlattice.training.fitting import Fitted, Fitting, snapshot
 from textlattice.training.network import NetworkRecord, network_logits
-from textlattice.training.selection import Candidate, Judge, history_entry
+from textlattice.training.selection import Candidate, Judge
 from textlattice.training.wide import GRID, FittedWide
 
 NUM_FOLDS = 3
@@ -146,7 +146,7 @@ def _choose(
     for epoch, deep in sorted(out.deep.items()):
         if np.isfinite(deep).all():
             mixture, figures = judge.sum_of(out.wide[penalty], deep)
-            history.append(history_entry(epoch, float("nan"), figures))
+            history.append(fitting.entry(epoch, float("nan"), figures))
             fitting.progress.epoch(history[-1])
             if figures["log_loss"] < best.loss:
                 best = Candidate(loss=figures["log_loss"], epoch=epoch, mixture=mixture)
@@ -156,8 +156,8 @@ def _choose(
 def _train_to(
     fitting: Fitting,
     corpus: Corpus,
-    model: CnnGnnClassifier,
-    collator: Collator,
+    model: Classifier,
+    collator: BatchMaker,
     best: Candidate,
     out: OutOfFold,
 ) -> NetworkRecord:

@@ -13,6 +13,7 @@ from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.runtime.training_texts import texts_seen
 from textlattice.task import Label, Task, TaskKind, each_label
+from textlattice.text.hf_tokenizer import FileTokenizer
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.fit import fit
 from textlattice.training.labels import TaskChoice, task_of
@@ -37,6 +38,7 @@ def cross_validate(
     validation: tuple[Sequence[str], Sequence[Label | list[str]]] | None = None,
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
+    tokenizer: FileTokenizer | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def cross_validate(
         validation: Texts and labels that choose for every fold, as in `fit`.
         groups: Rows of one group stay in one fold.
         token_table: As in `fit`.
+        tokenizer: As in `fit`.
         progress: Told of each stage.
         checkpoint: Written after each fold; folds that it holds are not trained again.
 
@@ -86,6 +89,7 @@ def cross_validate(
                     validation=validation,
                     groups=groups,
                     token_table=token_table,
+                    tokenizer=tokenizer,
                     progress=progress,
                 )
             )
@@ -119,6 +123,7 @@ def _tested(
     validation: tuple[Sequence[str], Sequence[Label | list[str]]] | None,
     groups: Sequence[str] | None,
     token_table: TokenTable | None,
+    tokenizer: FileTokenizer | None,
     progress: Progress,
 ) -> dict[str, Any]:
     """One fold: its figures, and probabilities and decisions of its rows in the labels of the whole table."""
@@ -138,13 +143,14 @@ def _tested(
         validation=validation,
         groups=None if groups is None else [groups[row] for row in rest.tolist()],
         token_table=token_table,
+        tokenizer=tokenizer,
         progress=progress,
     )
     progress.begin("testing the fold")
     found = predictor_of(trained).probabilities(fold_texts)
     progress.end()
     figures = evaluate_answers(trained.task, found, fold_labels, num_bootstrap=0)
-    seen = texts_seen(fold_texts, trained.digests, config.text)
+    seen = texts_seen(fold_texts, trained.digests, trained.reader)
     places = [task.labels.index(name) for name in trained.task.labels]
     probabilities = np.zeros((len(fold), len(task.labels)))
     probabilities[:, places] = found

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from textlattice.config import TextConfig
 from textlattice.data.spool import OnDemand
 from textlattice.progress import Progress
 from textlattice.text.digest import text_digests
-from textlattice.text.document import Document, read_document
+from textlattice.text.document import Document, TextReader
 from textlattice.training.keys import KeyWriter, TokenKeys, in_chunks
 
 
@@ -20,7 +19,7 @@ class CutTexts(OnDemand[Document]):
 
     Args:
         texts: Their texts, among others.
-        config: How they are cut.
+        reader: Cuts them.
         rows: Place of each among the texts.
         num_tokens: Tokens of each.
         num_characters: Normalised characters of each.
@@ -29,13 +28,13 @@ class CutTexts(OnDemand[Document]):
     def __init__(
         self,
         texts: Sequence[str],
-        config: TextConfig,
+        reader: TextReader,
         *,
         rows: Int[np.ndarray, " num_docs"],
         num_tokens: Int[np.ndarray, " num_docs"],
         num_characters: Int[np.ndarray, " num_docs"],
     ) -> None:
-        self.texts, self.config, self.rows = texts, config, rows
+        self.texts, self.reader, self.rows = texts, reader, rows
         self.num_tokens, self.num_characters = num_tokens, num_characters
 
     def __len__(self) -> int:
@@ -43,13 +42,13 @@ class CutTexts(OnDemand[Document]):
 
     def item(self, place: int) -> Document:
         """The document at a place."""
-        return read_document(self.texts[int(self.rows[place])], self.config)
+        return self.reader.read(self.texts[int(self.rows[place])])
 
     def take(self, docs: Int[np.ndarray, " chosen"]) -> "CutTexts":
         """The chosen documents, in the given order."""
         return CutTexts(
             self.texts,
-            self.config,
+            self.reader,
             rows=self.rows[docs],
             num_tokens=self.num_tokens[docs],
             num_characters=self.num_characters[docs],
@@ -71,18 +70,18 @@ class ReadTexts:
     digests: UInt64[np.ndarray, " num_docs"]
 
 
-def read_texts(texts: Sequence[str], config: TextConfig, progress: Progress) -> ReadTexts:
+def read_texts(texts: Sequence[str], reader: TextReader, progress: Progress) -> ReadTexts:
     """Texts, cut once; memory holds some 50 bytes of each, and their tokens as far as a spool keeps them there.
 
     Args:
         texts: Any strings; they are read again whenever a document is asked for.
-        config: How they are cut and keyed.
+        reader: Cuts them; its settings key their tokens.
         progress: Told of each text.
     """
-    writer = KeyWriter(config)
+    writer = KeyWriter(reader.config)
     num_tokens, num_characters, digests = array("q"), array("q"), array("Q")
     progress.begin("reading texts", len(texts))
-    for chunk in in_chunks(read_document(text, config) for text in texts):
+    for chunk in in_chunks(reader.read(text) for text in texts):
         writer.add(chunk)
         num_tokens.extend(document.num_tokens for document in chunk)
         num_characters.extend(document.num_characters for document in chunk)
@@ -91,7 +90,7 @@ def read_texts(texts: Sequence[str], config: TextConfig, progress: Progress) -> 
     progress.end()
     documents = CutTexts(
         texts,
-        config,
+        reader,
         rows=np.arange(len(num_tokens)),
         num_tokens=np.array(num_tokens, np.int64),
         num_characters=np.array(num_characters, np.int64),

@@ -3,20 +3,23 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import UInt64
 
-from textlattice.batch.collate import Collator
-from textlattice.config import Config
+from textlattice.batch.collators import BatchMaker
+from textlattice.config import Config, PublishedConfig
 from textlattice.errors import ConfigError, DataError
-from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.classifier import Classifier
+from textlattice.models.registry import cost_of
 from textlattice.progress import Progress
-from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
+from textlattice.text.words import token_bounds
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.cross_fit import NUM_FOLDS, fit_with_folds
 from textlattice.training.documents import read_texts
@@ -34,17 +37,19 @@ class Trained:
     """A fitted classifier.
 
     Args:
-        config: Settings, as asked for; a token table sets `model.injected_channels`.
+        config: Settings, as asked for; a token table sets `model.injected_channels`, a tokenizer `text.tokenizer`.
         model: In evaluation mode, the wide branch and the network already on their common scale.
         collator: Makes its batches.
+        reader: Cuts texts.
         task: Labels, priors, and what held-out rows calibrated.
         digests: Of the texts that were trained on, ascending, each once.
         record: What `training.json` holds: slices, choices, history, seconds.
     """
 
     config: Config
-    model: CnnGnnClassifier
-    collator: Collator
+    model: Classifier
+    collator: BatchMaker
+    reader: TextReader
     task: Task
     digests: UInt64[np.ndarray, " num_texts"]
     record: dict[str, Any]
@@ -61,6 +66,7 @@ def fit(
     sample_weight: Sequence[float] | None = None,
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
+    tokenizer: FileTokenizer | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
@@ -81,6 +87,7 @@ def fit(
         groups: Rows of one group stay in one slice.
         token_table: Vectors of words, frozen, that the network reads beside its own; words of a text that training
             has not seen bring theirs too, so the whole table becomes part of the model.
+        tokenizer: Cuts the texts, in place of the rules for words.
         progress: Told of each stage.
         checkpoint: Written as training goes on; one that holds the beginning of this training is gone on with.
 
@@ -95,12 +102,13 @@ def fit(
     _check_lengths(texts, labels, sample_weight)
     labels = _frozen(labels)
     first_task = task_of(labels, task, label_order, progress)
-    config = _injecting(config, token_table)
+    config, token_table = _injecting(_cut_by(config, tokenizer), token_table)
+    reader = TextReader(config=config.text, cut=tokenizer or token_bounds)
     threads = torch.get_num_threads()
     try:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
-        read = read_texts(_in_order(texts), config.text, progress)
+        read = read_texts(_in_order(texts), reader, progress)
         fitting = Fitting(config, first_task, progress, token_table, checkpoint)
         corpus, rows = fitting.corpus(read, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
@@ -111,7 +119,7 @@ def fit(
         table_record = {} if token_table is None else fitting.table_record(token_table, corpus.tokens)
         held_out = None
         if validation is not None:
-            read = read_texts(_in_order(validation[0]), config.text, progress)
+            read = read_texts(_in_order(validation[0]), reader, progress)
             held_out = fitting.validation(read, _frozen(validation[1]))
         group_names = None if groups is None else [groups[row] for row in rows]
         if held_out is not None or len(rows) >= CROSS_FIT_BELOW:
@@ -130,13 +138,13 @@ def fit(
         **checkpoint.record,
         **table_record,
         **fitted.record,
-        "cost": model_cost(config, fitted.collator.vocabulary, num_outputs)
-        | document_cost(fitted.collator, config, num_outputs, corpus.documents[:_COUNTED]),
+        "cost": cost_of(config, fitted.collator, num_outputs, corpus.documents[:_COUNTED]),
     }
     return Trained(
         config=config,
         model=fitted.model.eval(),
         collator=fitted.collator,
+        reader=reader,
         task=fitted.task,
         digests=digests,
         record=record,
@@ -159,16 +167,45 @@ def _frozen(labels: Sequence[Label | list[str]]) -> list[Label]:
     return [tuple(label) if isinstance(label, list) else label for label in labels]
 
 
-def _injecting(config: Config, table: TokenTable | None) -> Config:
-    """The settings with the width of the token table's vectors."""
-    asked, width = config.model.injected_channels, 0 if table is None else table.dim
+def _cut_by(config: Config, tokenizer: FileTokenizer | None) -> Config:
+    """The settings, which say whether texts are cut by a file."""
+    kind: Literal["words", "file"] = "words" if tokenizer is None else "file"
+    if tokenizer is None and config.text.tokenizer == "file":
+        raise ConfigError(
+            "text.tokenizer must be words without a tokenizer file, got file; give the file, or leave the setting out."
+        )
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, tokenizer=kind))
+
+
+def _injecting(config: Config, table: TokenTable | None) -> tuple[Config, TokenTable | None]:
+    """The settings with the width of the token table's vectors; and the table as the model's family reads it."""
+    model = config.model
+    if table is not None and isinstance(model, PublishedConfig):
+        table = _sentiment_last(table, model)
+    extra = model.table_channels - model.injected_channels
+    asked, width = model.injected_channels, 0 if table is None else table.dim - extra
     if asked not in (0, width):
         found = "no token table" if table is None else f"a table of width {width}"
+        advice = "give the table, or set it to 0" if table is None else f"set it to {width}"
         raise ConfigError(
-            f"model.injected_channels must be the width of the token table, got {asked} and {found}; "
-            f"{'give the table' if table is None else 'leave the setting out'}."
+            f"model.injected_channels must be the width of the token table, got {asked} and {found}; {advice}."
         )
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, injected_channels=width))
+    return dataclasses.replace(config, model=dataclasses.replace(model, injected_channels=width)), table
+
+
+def _sentiment_last(table: TokenTable, model: PublishedConfig) -> TokenTable | None:
+    """A table whose last two channels are polarity and subjectivity if the model reads them, else without them.
+
+    Where a lexicon is part of the table they stand there already; without one they are zeros.
+    """
+    vectors = table.vectors
+    if table.record.get("lexicon"):
+        vectors, sentiment = vectors[:, :-2], vectors[:, -2:]
+    else:
+        sentiment = np.zeros((len(vectors), 2), np.float32)
+    if model.sentiment_positions:
+        vectors = np.hstack([vectors, sentiment])
+    return dataclasses.replace(table, vectors=vectors) if vectors.size else None
 
 
 def _in_order(texts: Sequence[str]) -> Sequence[str]:

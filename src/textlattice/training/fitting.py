@@ -2,21 +2,23 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
-from textlattice.batch.collate import Collator
-from textlattice.config import Config
+from textlattice.batch.collators import BatchMaker, make_collator
+from textlattice.config import Config, PublishedConfig
 from textlattice.data.splits import affordable_rows, strata
 from textlattice.errors import DataError, TrainingError
 from textlattice.evaluation.calibrate import Mixture, fit_temperature, fit_thresholds
+from textlattice.models.classifier import Classifier
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.registry import make_classifier
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task, each_label
@@ -26,9 +28,9 @@ from textlattice.training.corpus import Corpus
 from textlattice.training.documents import ReadTexts
 from textlattice.training.keys import TokenKeys, frequent_among
 from textlattice.training.network import Budget, NetworkRecord, begin_norm, train_network
-from textlattice.training.objectives import OBJECTIVES, Objective
+from textlattice.training.objectives import objective_of
 from textlattice.training.optim import keep_freed_memory
-from textlattice.training.selection import Candidate, Judge
+from textlattice.training.selection import Candidate, Judge, history_entry
 from textlattice.training.wide import FittedWide, KeyedDocuments, WideFitter
 from textlattice.training.word_vectors import MOST_TOKENS, cooccurrence_vectors
 
@@ -44,8 +46,8 @@ class Fitted:
         record: Slices, choices, history.
     """
 
-    model: CnnGnnClassifier
-    collator: Collator
+    model: Classifier
+    collator: BatchMaker
     task: Task
     record: dict[str, Any]
 
@@ -72,7 +74,7 @@ class Fitting:
         self.config, self.task, self.progress, self.token_table = config, task, progress, token_table
         self.checkpoint = checkpoint or Checkpoint()
         self.budget = Budget(config.train.max_minutes, time.monotonic() - self.checkpoint.seconds_spent)
-        self.objective = self._objective()
+        self.objective = objective_of(task, config.train)
 
     def corpus(
         self, read: ReadTexts, labels: Sequence[Label], sample_weight: Sequence[float] | None
@@ -162,6 +164,9 @@ class Fitting:
         """
         if not grid:
             return
+        if self.config.train.wide == "none":
+            yield FittedWide.absent(self.task.num_outputs)
+            return
         started = time.monotonic()
         weights = corpus.weights.numpy().astype(np.float64)
         fitter = WideFitter(
@@ -183,48 +188,37 @@ class Fitting:
             yield fitter.fit(penalty, self.progress)
         self.progress.end()
 
+    def entry(self, epoch: int, train_loss: float, figures: Mapping[str, float]) -> dict[str, Any]:
+        """What the record keeps of one epoch; of branches alone nothing where there is but one."""
+        entry = history_entry(epoch, train_loss, figures)
+        if self.config.train.wide == "none":
+            entry = {name: value for name, value in entry.items() if not name.startswith(("wide_", "deep_"))}
+        return entry
+
     def keep(self) -> None:
         """Writes the checkpoint if it is due; between trainings of the network, for that writes its own."""
         if self.checkpoint.due():
             self.checkpoint.write(self.budget.elapsed)
 
-    def build(self, corpus: Corpus, wide: FittedWide) -> tuple[CnnGnnClassifier, Collator]:
+    def build(self, corpus: Corpus, wide: FittedWide) -> tuple[Classifier, BatchMaker]:
         """A fresh network over the words of these rows, the wide branch's tables and the token table."""
-        words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
-        vocabulary = Vocabulary(words=words, ngrams=wide.ngrams)
-        if self.token_table is not None:
-            vocabulary = dataclasses.replace(vocabulary, injected=self.token_table.keys)
-        collator = Collator(text=self.config.text, graph=self.config.graph, vocabulary=vocabulary)
+        vocabulary = self._vocabulary(corpus, wide)
+        collator = make_collator(self.config, vocabulary)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.train.seed)
-            model = CnnGnnClassifier(
-                self.config,
-                num_outputs=self.task.num_outputs,
-                num_words=len(words),
-                num_ngrams=len(wide.ngrams),
-                num_injected=len(vocabulary.injected),
-            )
-        if self.config.train.word_vectors == "cooccurrence":
-            self.progress.begin("reading which words keep company")
-            tokens = self._company(corpus)
-            vectors = cooccurrence_vectors(
-                tokens.rows(lambda keys: vocabulary.word_rows(keys) - 1),
-                tokens.doc_ptr,
-                len(words),
-                self.config.model.channels,
-                seed=self.config.train.seed,
-            )
-            model.fill_words(torch.from_numpy(vectors))
-            self.progress.end()
+            model = make_classifier(self.config, num_outputs=self.task.num_outputs, vocabulary=vocabulary)
         if self.token_table is not None:
             model.fill_injected(torch.from_numpy(self.token_table.vectors))
-        begin_norm(model, collator, corpus.documents, seed=self.config.train.seed)
+        if isinstance(model, CnnGnnClassifier):
+            if self.config.train.word_vectors == "cooccurrence":
+                model.fill_words(torch.from_numpy(self._word_vectors(corpus, vocabulary)))
+            begin_norm(model, collator, corpus.documents, seed=self.config.train.seed)
         return model, collator
 
     def train(
         self,
-        model: CnnGnnClassifier,
-        collator: Collator,
+        model: Classifier,
+        collator: BatchMaker,
         corpus: Corpus,
         on_epoch: Callable[[int, float], bool],
         *,
@@ -244,7 +238,7 @@ class Fitting:
             corpus.targets,
             corpus.weights,
             dataclasses.replace(train, batch_size=train.batch_size_for(num_rows)),
-            objective=self._objective(),
+            objective=objective_of(self.task, train),
             total_steps=total_steps or self.total_steps(num_rows),
             stop_epoch=stop_epoch,
             budget=self.budget,
@@ -256,19 +250,17 @@ class Fitting:
             name=name,
         )
 
-    def join(self, model: CnnGnnClassifier, best: Candidate, wide: FittedWide) -> None:
+    def join(self, model: Classifier, best: Candidate, wide: FittedWide) -> None:
         """Best weights, with the two scales folded in, so that the forward stays a sum."""
         a, b = best.mixture.a, best.mixture.b
         if best.state:
             model.load_state_dict(best.state, strict=False)  # tables that do not learn are not in it
         bias = a * wide.bias
-        if not (a or b):  # neither branch says anything: the shares do, or the cut points that say them
+        if not (
+            b or a * wide.num_rows
+        ):  # no branch says anything: the shares do, or the cut points that say them
             bias = np.zeros_like(bias) if self.task.kind == "ordinal" else self.task.empty_logits
-        with torch.no_grad():
-            model.wide.weight.copy_(torch.from_numpy(a * wide.weight))
-            model.wide.bias.copy_(torch.from_numpy(bias))
-            model.head.output.weight.mul_(b)
-            model.head.output.bias.mul_(b)
+        model.join(torch.from_numpy(a * wide.weight), torch.from_numpy(bias), b)
         model.eval()
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise TrainingError("the trained weights are not finite; try a smaller train.learning_rate.")
@@ -324,6 +316,33 @@ class Fitting:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
+    def _vocabulary(self, corpus: Corpus, wide: FittedWide) -> Vocabulary:
+        """The words that the network knows, as far as its family asks, the n-grams, the words of the token table."""
+        injected = np.empty(0, np.uint64) if self.token_table is None else self.token_table.keys
+        words, counts = np.empty(0, np.uint64), np.empty(0, np.float32)
+        if not isinstance(self.config.model, PublishedConfig):
+            words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
+        elif self.config.model.edge_sampling != "none":
+            words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
+            counts = corpus.tokens.document_counts(words).astype(np.float32)
+        return Vocabulary(words=words, ngrams=wide.ngrams, injected=injected, counts=counts)
+
+    def _word_vectors(
+        self, corpus: Corpus, vocabulary: Vocabulary
+    ) -> Float32[np.ndarray, "num_words channels"]:
+        """What the rows of the known words begin as, by the company that words keep."""
+        self.progress.begin("reading which words keep company")
+        tokens = self._company(corpus)
+        vectors = cooccurrence_vectors(
+            tokens.rows(lambda keys: vocabulary.word_rows(keys) - 1),
+            tokens.doc_ptr,
+            len(vocabulary.words),
+            self.config.model.channels,
+            seed=self.config.train.seed,
+        )
+        self.progress.end()
+        return vectors
+
     def _company(self, corpus: Corpus) -> TokenKeys:
         """The tokens whose company is counted."""
         tokens = corpus.tokens
@@ -336,12 +355,7 @@ class Fitting:
         )
         return chosen
 
-    def _objective(self) -> Objective:
-        """A fresh one, for what it learns belongs to one network."""
-        return OBJECTIVES[self.task.kind](self.task, self.config.train.label_smoothing)
 
-
-def snapshot(model: CnnGnnClassifier) -> dict[str, Tensor]:
-    """The present weights of the network, copied."""
-    named = model.named_parameters()
-    return {name: value.detach().clone() for name, value in named if not name.startswith("wide.")}
+def snapshot(model: Classifier) -> dict[str, Tensor]:
+    """What training has made of the network so far, copied."""
+    return {name: value.detach().clone() for name, value in model.learned().items()}

@@ -70,6 +70,16 @@ class TokenKeys:
         num_known = sum(int((find_rows(keys, table) >= 0).sum()) for keys in self.key_parts())
         return num_known / max(self.num_tokens, 1)
 
+    def document_counts(self, table: UInt64[np.ndarray, " num_rows"]) -> Int[np.ndarray, " num_rows"]:
+        """How many documents have each of these ascending keys."""
+        counts = np.zeros(len(table), np.int64)
+        for keys, doc_ptr in self.chunks():
+            rows = find_rows(keys, table).astype(np.int64)
+            docs = np.repeat(np.arange(len(doc_ptr) - 1), np.diff(doc_ptr))
+            pairs = np.unique((docs * len(table) + rows)[rows >= 0])
+            counts += np.bincount(pairs % max(len(table), 1), minlength=len(table))
+        return counts
+
     def key_parts(self) -> Iterator[UInt64[np.ndarray, " num_tokens"]]:
         """Keys of all documents in order; of some documents after the other."""
         return (keys for keys, _ in self.chunks())

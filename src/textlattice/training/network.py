@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from textlattice.batch.collate import Collator
+from textlattice.batch.collators import BatchMaker
 from textlattice.batch.sampler import balanced_batches, bounded_batches
-from textlattice.batch.text_batch import TextBatch, map_arrays
+from textlattice.batch.text_batch import map_arrays
 from textlattice.config import TrainConfig
 from textlattice.errors import TrainingError
 from textlattice.hashing import mix
+from textlattice.models.classifier import Classifier
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
@@ -31,7 +33,7 @@ from textlattice.training.optim import (
     adamw,
     clip_gradients,
     learned_state,
-    one_cycle,
+    rate_factor,
     restore_learned,
 )
 
@@ -112,8 +114,8 @@ class _Reached:
 
 
 def train_network(
-    model: CnnGnnClassifier,
-    collator: Collator,
+    model: Classifier,
+    collator: BatchMaker,
     documents: Sequence[Document],
     targets: Shaped[np.ndarray, " num_docs *labels"],
     weights: Float[Tensor, " num_docs *labels"],
@@ -169,7 +171,7 @@ def train_network(
     average = WeightAverage(model, config.ema_decay)
     reached = _Reached()
     if (saved := checkpoint.take_network(name)) is not None:
-        restore_learned(optimiser, average, saved["learned"])
+        restore_learned(model, optimiser, average, saved["learned"])
         record = NetworkRecord(**saved["record"] | {"step_losses": saved["step_losses"].tolist()})
         reached = _Reached(**saved["reached"])
     started = time.monotonic() - record.seconds
@@ -190,7 +192,7 @@ def train_network(
     def save(epoch: int, losses: list[float], *, ended: bool = False) -> None:
         record.steps, record.seconds = step, time.monotonic() - started
         state = {
-            "learned": learned_state(optimiser, average),
+            "learned": learned_state(model, optimiser, average),
             "record": dataclasses.asdict(record) | {"step_losses": []},
             "step_losses": np.array(record.step_losses, np.float64),
             "reached": dataclasses.asdict(_Reached(epoch, losses, timings, ended)),
@@ -212,7 +214,7 @@ def train_network(
             losses = reached.losses if epoch == reached.epoch else []
             before = time.monotonic()
             for rows, batch in _prefetched(collating, collator, documents, draws[len(losses) :]):
-                factor = one_cycle(step, record.total_steps)
+                factor = rate_factor(step, record.total_steps, config.halvings)
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * factor
                 truth = torch.from_numpy(targets[rows])
@@ -254,13 +256,13 @@ def train_network(
 
 def _prefetched(
     collating: ThreadPoolExecutor,
-    collator: Collator,
+    collator: BatchMaker,
     documents: Sequence[Document],
     draws: list[tuple[np.ndarray, int]],
-) -> Iterator[tuple[np.ndarray, TextBatch[Tensor]]]:
+) -> Iterator[tuple[np.ndarray, Any]]:
     """Rows and batch of each draw, the next one being collated while the present one is trained on."""
 
-    def make(rows: np.ndarray, salt: int) -> TextBatch[Tensor]:
+    def make(rows: np.ndarray, salt: int) -> Any:
         return _tensors(collator.collate_for_training([documents[row] for row in rows], salt))
 
     coming = [collating.submit(make, *draw) for draw in draws[:1]]
@@ -272,7 +274,7 @@ def _prefetched(
 
 
 def network_logits(
-    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document]
+    model: Classifier, collator: BatchMaker, documents: Sequence[Document]
 ) -> Float[np.ndarray, "num_docs num_outputs"]:
     """Logits of the graph network alone, in evaluation mode.
 
@@ -280,14 +282,14 @@ def network_logits(
         TrainingError: One is not finite.
     """
     assert not model.training
-    logits = _read(model, collator, documents, model.deep).numpy().astype(np.float64)
+    logits = _read(collator, documents, model.deep_logits).numpy().astype(np.float64)
     if not np.isfinite(logits).all():
         raise TrainingError("the network's logits must be finite, got NaN or infinity")
     return logits
 
 
 def begin_norm(
-    model: CnnGnnClassifier, collator: Collator, documents: Sequence[Document], *, seed: int
+    model: CnnGnnClassifier, collator: BatchMaker, documents: Sequence[Document], *, seed: int
 ) -> None:
     """Begins the scale of the document vectors with that of some documents, as the untrained network reads them.
 
@@ -306,16 +308,17 @@ def begin_norm(
         model.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.norm.begin(_read(model, collator, sample, model.read_documents))
+            model.norm.begin(
+                _read(
+                    collator,
+                    sample,
+                    lambda batch: model.read_documents(batch, model.encode_forms(batch.forms)),
+                )
+            )
 
 
-def _read(
-    model: CnnGnnClassifier,
-    collator: Collator,
-    documents: Sequence[Document],
-    part: Callable[[TextBatch[Tensor], Tensor], Tensor],
-) -> Tensor:
-    """What a part of the model makes of batch and vectors of forms, a row a document."""
+def _read(collator: BatchMaker, documents: Sequence[Document], part: Callable[[Any], Tensor]) -> Tensor:
+    """What a part of the model makes of batches, a row a document."""
     rows = []
     for batch in bounded_batches(
         documents,
@@ -323,17 +326,15 @@ def _read(
         max_load=MAX_TOKENS,
         max_items=MAX_DOCUMENTS,
     ):
-        tensors = _tensors(collator.collate(batch))
-        assert tensors.forms is not None
         with torch.inference_mode():
-            rows.append(part(tensors, model.encode_forms(tensors.forms)))
+            rows.append(part(_tensors(collator.collate(batch))))
     return torch.cat(rows)
 
 
 def _step(
-    model: CnnGnnClassifier,
+    model: Classifier,
     objective: Objective,
-    batch: TextBatch[Tensor],
+    batch: Any,
     targets: Tensor,
     weights: Tensor,
     config: TrainConfig,
@@ -341,10 +342,9 @@ def _step(
     optimiser: torch.optim.Optimizer,
 ) -> float:
     """One step of the optimiser; the loss before it, NaN if the gradient is not finite: then nothing changes."""
-    assert batch.forms is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed, step))
-        logits = model.deep(batch, model.encode_forms(batch.forms))
+        logits = model.deep_logits(batch)
     loss = objective(logits, targets, weights)
     value = loss.item()
     if math.isfinite(value):
@@ -358,6 +358,5 @@ def _step(
     return value
 
 
-def _tensors(batch: TextBatch[np.ndarray]) -> TextBatch[Tensor]:
-    result: TextBatch[Tensor] = map_arrays(batch, torch.from_numpy)
-    return result
+def _tensors(batch: Any) -> Any:
+    return map_arrays(batch, torch.from_numpy)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
+from textlattice.config import TrainConfig
 from textlattice.task import Task, TaskKind
 from textlattice.training.losses import (
     binary_cross_entropy,
@@ -106,6 +107,21 @@ class SingleObjective(Objective):
         return float((logits.argmax(axis=1) == targets).mean())
 
 
+class OneHotObjective(SingleObjective):
+    """One label a text, each label learned by itself: binary cross entropy over one-hot targets, as published."""
+
+    def forward(
+        self,
+        logits: Float[Tensor, "num_docs num_outputs"],
+        targets: Int[Tensor, " num_docs"],
+        weights: Float[Tensor, " num_docs"],
+    ) -> Float[Tensor, ""]:
+        """Binary cross entropy, mean over the labels."""
+        shares = F.one_hot(targets, logits.shape[1]).bool()
+        spread = weights[:, None].expand_as(logits)
+        return binary_cross_entropy(logits, shares, spread, label_smoothing=self.label_smoothing)
+
+
 class MultiObjective(Objective):
     """Any number of labels a text: binary cross entropy; a regression a label."""
 
@@ -201,8 +217,16 @@ class OrdinalObjective(Objective):
         return float((np.searchsorted(cut_points, logits[:, 0]) == targets).mean())
 
 
-OBJECTIVES: dict[TaskKind, type[Objective]] = {
+_OBJECTIVES: dict[TaskKind, type[Objective]] = {
     "single": SingleObjective,
     "multi": MultiObjective,
     "ordinal": OrdinalObjective,
 }
+
+
+def objective_of(task: Task, config: TrainConfig) -> Objective:
+    """A fresh one, for what it learns belongs to one network."""
+    kind = _OBJECTIVES[task.kind]
+    if task.kind == "single" and config.loss == "binary":
+        kind = OneHotObjective
+    return kind(task, config.label_smoothing)

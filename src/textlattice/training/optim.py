@@ -2,11 +2,13 @@
 
 import ctypes
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from textlattice.models.classifier import Classifier
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's own names
 
@@ -36,6 +38,19 @@ def one_cycle(step: int, total: int, *, warm_up: float = 0.15) -> float:
     if place < warm_up:
         return place / warm_up
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (place - warm_up) / (1 - warm_up))))
+
+
+def rate_factor(step: int, total: int, halvings: Sequence[float]) -> float:
+    """Factor on the learning rate at a step: a half for each halving that lies behind, or one cycle without any.
+
+    Args:
+        step: Counted from 0.
+        total: Steps of the whole schedule.
+        halvings: Shares of the schedule.
+    """
+    if not halvings:
+        return one_cycle(step, total)
+    return float(0.5 ** sum(step >= share * total for share in halvings))
 
 
 class WeightAverage:
@@ -70,13 +85,14 @@ class WeightAverage:
             average.copy_(present)
 
 
-def learned_state(optimiser: torch.optim.AdamW, average: WeightAverage) -> dict[str, Any]:
-    """What the next step reads of the steps before: weights, moments, averages; views, to be written at once.
+def learned_state(model: Classifier, optimiser: torch.optim.AdamW, average: WeightAverage) -> dict[str, Any]:
+    """What the next step reads of the steps before: weights, moments, averages, also those that norms run.
 
-    Parameters that never had a gradient stand as they were built and are left out.
+    Views, to be written at once. Parameters that never had a gradient stand as they were built and are left out.
     """
     averages = {id(p): value for p, value in zip(average.parameters, average.average, strict=True)}
-    state: dict[str, Any] = {"num_updates": average.num_updates}
+    norms = {name: value.numpy() for name, value in _norm_averages(model).items()}
+    state: dict[str, Any] = {"num_updates": average.num_updates, "norms": norms}
     for place, parameter in enumerate(_parameters(optimiser)):
         if moments := optimiser.state.get(parameter):
             arrays = {"weight": parameter.detach(), **{name: moments[name] for name in _MOMENTS}}
@@ -87,10 +103,14 @@ def learned_state(optimiser: torch.optim.AdamW, average: WeightAverage) -> dict[
 
 
 @torch.no_grad()
-def restore_learned(optimiser: torch.optim.AdamW, average: WeightAverage, state: Mapping[str, Any]) -> None:
+def restore_learned(
+    model: Classifier, optimiser: torch.optim.AdamW, average: WeightAverage, state: Mapping[str, Any]
+) -> None:
     """Puts back what `learned_state` gave, into an optimiser and an average over parameters built as those were."""
     averages = {id(p): value for p, value in zip(average.parameters, average.average, strict=True)}
     average.num_updates = state["num_updates"]
+    for name, value in _norm_averages(model).items():
+        value.copy_(torch.from_numpy(state["norms"][name]))
     for place, parameter in enumerate(_parameters(optimiser)):
         if arrays := state.get(str(place)):
             tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -99,6 +119,12 @@ def restore_learned(optimiser: torch.optim.AdamW, average: WeightAverage, state:
             optimiser.state[parameter] = {name: tensors[name].clone() for name in _MOMENTS}
             if "average" in tensors:
                 averages[id(parameter)].copy_(tensors["average"])
+
+
+def _norm_averages(model: Classifier) -> dict[str, Tensor]:
+    """What training changes but no optimiser does."""
+    parameters = {name for name, _ in model.named_parameters()}
+    return {name: value for name, value in model.learned().items() if name not in parameters}
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:

@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from textlattice.config import to_dict
-from textlattice.models.torch_engine import TorchEngine, engine_files
+from textlattice.models.registry import make_engine
+from textlattice.models.weights import engine_files
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.training_texts import TRAINING_TEXTS, training_texts_file
 from textlattice.task import Task
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
 from textlattice.training.fit import Trained
 
 _MEASURES = {"accuracy": "Accuracy", "micro_f1": "F1 over all labels"}
@@ -17,10 +20,9 @@ _MEASURES = {"accuracy": "Accuracy", "micro_f1": "F1 over all labels"}
 def predictor_of(trained: Trained) -> Predictor:
     """A predictor of a classifier that was just fitted, without a folder."""
     return Predictor(
-        engine=TorchEngine(trained.model),
-        collator=trained.collator,
+        engine=make_engine(trained.model, trained.collator),
         task=trained.task,
-        config=trained.config,
+        reader=trained.reader,
     )
 
 
@@ -42,7 +44,9 @@ def save_trained(trained: Trained, path: Path, *, source: dict[str, Any]) -> Non
         config=trained.config,
         task=trained.task,
         vocabulary=trained.collator.vocabulary,
-        engine_files=engine_files(trained.model) | training_texts_file(trained.digests),
+        engine_files=engine_files(trained.model)
+        | training_texts_file(trained.digests)
+        | _tokenizer_file(trained.reader),
         records={"training.json": record},
         card=model_card(trained, source),
     )
@@ -81,6 +85,11 @@ textlattice.load("PATH OF THIS FOLDER").predict(["a text"])
 Settings, choices and history stand in `training.json`. `{TRAINING_TEXTS}` holds a digest of each training
 text: by it `textlattice evaluate` tells which test rows were trained on, and so can whoever has the folder.
 """
+
+
+def _tokenizer_file(reader: TextReader) -> dict[str, bytes]:
+    """The file that texts are cut by, if one is."""
+    return {TOKENIZER: reader.cut.content} if isinstance(reader.cut, FileTokenizer) else {}
 
 
 def _purpose(task: Task) -> str:

@@ -6,7 +6,7 @@ from textlattice.data.splits import slice_sizes, stratified_slices
 from textlattice.training.corpus import Corpus
 from textlattice.training.fitting import Fitted, Fitting, snapshot
 from textlattice.training.network import network_logits
-from textlattice.training.selection import Candidate, Judge, history_entry
+from textlattice.training.selection import Candidate, Judge
 from textlattice.training.wide import GRID, FittedWide
 
 
@@ -45,7 +45,7 @@ def fit_with_slices(
     def on_epoch(epoch: int, train_loss: float) -> bool:
         deep = network_logits(model, collator, selection.documents)
         mixture, figures = judge.sum_of(wide_logits, deep)
-        history.append(history_entry(epoch, train_loss, figures))
+        history.append(fitting.entry(epoch, train_loss, figures))
         fitting.progress.epoch(history[-1])
         if figures["log_loss"] < best.loss:
             best.loss, best.epoch, best.mixture = figures["log_loss"], epoch, mixture

@@ -45,6 +45,17 @@ class FittedWide:
     penalty: float
     num_rows: int
 
+    @classmethod
+    def absent(cls, num_outputs: int) -> "FittedWide":
+        """A branch that knows nothing and says nothing."""
+        return cls(
+            ngrams=np.empty(0, np.uint64),
+            weight=np.zeros((0, num_outputs)),
+            bias=np.zeros(num_outputs),
+            penalty=0.0,
+            num_rows=0,
+        )
+
     def logits(self, documents: "KeyedDocuments") -> Float[np.ndarray, "num_docs num_outputs"]:
         """Logits of documents, natural-log units."""
         return documents.product(self.ngrams, self.weight) + self.bias

@@ -123,7 +123,7 @@ def evaluation(
     result = evaluate_answers(task, _probabilities(predictor, table, listener), labels)
     seen = None
     if training_texts is not None:
-        seen = int(texts_seen(table.texts, training_texts, predictor.config.text).sum())
+        seen = int(texts_seen(table.texts, training_texts, predictor.reader).sum())
     return {
         "task": task.kind,
         "num_rows": result["num_rows"],

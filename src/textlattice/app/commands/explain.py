@@ -13,8 +13,8 @@ from textlattice.app.loading import load
 from textlattice.app.terminal import console, percent, print_json, print_table, printable, say, warn
 from textlattice.explain import occlusion
 from textlattice.explain.occlusion import Explanation
+from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
-from textlattice.text.document import read_document
 
 SHOWN_TOKENS = 20
 SHOWN_EDGES = 10
@@ -78,16 +78,18 @@ def explain(
 
 def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
     """The edges that the network keeps for its second block, with the words at both ends; None from ONNX."""
-    model = getattr(predictor.engine, "model", None)
+    engine = predictor.engine
+    model = getattr(engine.backend, "model", None) if isinstance(engine, FormEngine) else None
     if model is None:
         return None
+    assert isinstance(engine, FormEngine)
     from textlattice.explain import edges
 
-    document = read_document(text, predictor.config.text)
+    document = predictor.reader.read(text)
     words = document.forms()
     return [
         {**dataclasses.asdict(edge), "token_text": words[edge.token], "neighbour_text": words[edge.neighbour]}
-        for edge in edges.kept_edges(model, predictor.collator, document)
+        for edge in edges.kept_edges(model, engine.collator, document)
     ]
 
 

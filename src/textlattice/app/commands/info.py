@@ -5,17 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from textlattice.app.commands.options import Json, Settings, configure
+from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.app.token_tables import record_rows, table_figures
-from textlattice.config import to_dict
+from textlattice.config import Config, PublishedConfig, to_dict
 from textlattice.runtime.token_table import read_token_table
+from textlattice.text.vocabulary import Vocabulary
 
 COSTS = {
     "parameters": "parameters stored",
     "dense_parameters": "of these in layers, not tables",
     "active_parameters": "active parameters, mean document",
-    "flops_per_char": "FLOPs a character of a new word",
+    "flops_per_char": "FLOPs a character (of a new word, where words are kept)",
     "flops_per_form": "FLOPs a new word",
     "flops_per_token": "FLOPs a token",
     "flops_per_doc": "FLOPs a document, constant term",
@@ -34,7 +35,7 @@ def info(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="A preset instead of a folder: base or tiny."),
+        typer.Option("--preset", metavar="NAME", help="A preset instead of a folder: base, tiny or paper."),
     ] = None,
     num_classes: Annotated[
         int, typer.Option("--num-classes", metavar="N", min=2, help="Labels, with --preset.")
@@ -75,15 +76,12 @@ def info(
 
 def preset_figures(name: str | None, settings: list[str] | None, num_classes: int) -> dict[str, Any]:
     """Costs of a model with these settings, its tables of words and n-grams left out."""
-    from textlattice.runtime.cost import model_cost
-
     config = configure(name or "base", settings, {})
-    return {"num_classes": num_classes, **model_cost(config, None, num_classes), "settings": to_dict(config)}
+    return {"num_classes": num_classes, **_cost(config, None, num_classes), "settings": to_dict(config)}
 
 
 def folder_figures(folder: Path) -> dict[str, Any]:
     """Costs, labels and training record of a saved model."""
-    from textlattice.runtime.cost import model_cost
     from textlattice.runtime.model_folder import read_model_folder
 
     saved = read_model_folder(folder)
@@ -101,11 +99,21 @@ def folder_figures(folder: Path) -> dict[str, Any]:
         "num_ngrams": len(saved.vocabulary.ngrams),
         "num_injected": len(saved.vocabulary.injected),
         "bytes": sum(map(len, files.values())),
-        **model_cost(saved.config, saved.vocabulary, saved.task.num_outputs),
+        **_cost(saved.config, saved.vocabulary, saved.task.num_outputs),
         **record.get("cost", {}),
         "training": {name: value for name, value in record.items() if name not in ("settings", "cost")},
         "settings": to_dict(saved.config),
     }
+
+
+def _cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
+    if isinstance(config.model, PublishedConfig):
+        with needs("counting what the published model costs", "train"):
+            from textlattice.models.counted_cost import counted_model_cost
+        return counted_model_cost(config, vocabulary, num_outputs)
+    from textlattice.runtime.cost import model_cost
+
+    return model_cost(config, vocabulary, num_outputs)
 
 
 def _print_table_figures(path: Path, *, json: bool) -> None:

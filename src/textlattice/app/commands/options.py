@@ -71,7 +71,7 @@ LabelOrder = Annotated[
     ),
 ]
 Preset = Annotated[
-    str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base or tiny.")
+    str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base, tiny or paper.")
 ]
 Settings = Annotated[
     list[str] | None,

@@ -1,5 +1,6 @@
 """`textlattice train`: a labelled table to a model folder."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,7 @@ from textlattice.app.terminal import (
     warn,
 )
 from textlattice.app.token_tables import table_for
+from textlattice.app.tokenizers import named_tokenizer
 from textlattice.app.unfinished import check_output, open_checkpoint, telling_of
 from textlattice.artefact.lock import only_writer
 from textlattice.data.readers import read_table
@@ -108,6 +110,15 @@ def train(
             "--token-table",
             metavar="FILE",
             help="Vectors of words from elsewhere (.safetensors), read beside the words learned here.",
+            show_default=False,
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="NAME",
+            help="Cut texts by a tokenizer.json: the file, its folder, or owner/name on the hub; kept in the model.",
             show_default=False,
         ),
     ] = None,
@@ -189,6 +200,7 @@ def train(
     if output is not None and final:
         check_output(output)
     vectors = None if token_table is None else table_for(token_table, config.text)
+    cut = None if tokenizer is None else named_tokenizer(tokenizer)
     with needs("training", "train"):
         import torch
 
@@ -207,6 +219,8 @@ def train(
     record = table_record(table)
     if vectors is not None:
         record["token_table"] = {"file": str(token_table), **vectors.record}
+    if cut is not None:
+        record["tokenizer"] = {"name": tokenizer, "digest": hashlib.sha256(cut.content).hexdigest()}
     chosen_by = None
     if held_out is not None:
         record["validation"] = table_record(held_out)
@@ -215,10 +229,11 @@ def train(
         "rows": table.digest,
         "validation": None if held_out is None else held_out.digest,
         "token_table": vectors,
+        "tokenizer": record.get("tokenizer"),
         "folds": folds,
         **chosen,
     }
-    chosen |= {"validation": chosen_by, "token_table": vectors}
+    chosen |= {"validation": chosen_by, "token_table": vectors, "tokenizer": cut}
     if output is None or not final:
         assert folds is not None
         with progress() as listener:
@@ -347,6 +362,16 @@ def _print_folds(result: dict[str, Any]) -> None:
         )
 
 
+def _branches(figures: dict[str, Any], measure: str, *, wide: bool) -> list[tuple[str, str]]:
+    """What either branch would do alone, where there are two."""
+    if not wide:
+        return []
+    return [
+        ("  n-grams alone", percent(figures.get(f"wide_{measure}"))),
+        ("  graph network alone", percent(figures.get(f"deep_{measure}"))),
+    ]
+
+
 def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
     record, measure = trained.record, trained.record["measure"]
     chosen = record["sum"]["epoch"]
@@ -354,8 +379,7 @@ def _print_summary(trained: "Trained", table: Table, output: Path) -> None:
     rows = [
         ("rows", f"{len(table.rows):,} of {len(trained.task.labels)} labels{LABELS[trained.task.kind]}"),
         (f"{MEASURES[measure]} on held-out rows", percent(figures.get(measure))),
-        ("  n-grams alone", percent(figures.get(f"wide_{measure}"))),
-        ("  graph network alone", percent(figures.get(f"deep_{measure}"))),
+        *_branches(figures, measure, wide=trained.config.train.wide != "none"),
         ("chosen epoch", str(chosen) if chosen else "none, the n-grams alone were best"),
         ("time", f"{record['seconds']:,.1f} s"),
         ("folder", str(output)),

@@ -1,59 +1,30 @@
-"""PyTorch as an engine: NumPy batches in, NumPy logits out; and its weights as files."""
+"""The weights of a network as a file, and back."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch.overrides import TorchFunctionMode
 
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.batch.text_batch import Forms, TextBatch, map_arrays
 from textlattice.config import Config
 from textlattice.errors import ArtefactError
-from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.classifier import Classifier
+from textlattice.models.registry import make_classifier
 from textlattice.text.vocabulary import Vocabulary
 
 WEIGHTS = "model.safetensors"
 
 
-class TorchEngine:
-    """Runs a model in evaluation mode.
-
-    Args:
-        model: The network; put into evaluation mode here.
-    """
-
-    def __init__(self, model: CnnGnnClassifier) -> None:
-        self.model = model.eval()
-
-    @property
-    def form_channels(self) -> int:
-        """Width of a form's vector."""
-        return self.model.spelling.output.out_features
-
-    def encode_forms(self, forms: Forms[np.ndarray]) -> Float[np.ndarray, "num_forms channels"]:
-        """One vector a distinct token, float32."""
-        with torch.inference_mode():
-            return self.model.encode_forms(_tensors(forms)).numpy()
-
-    def classify(
-        self, batch: TextBatch[np.ndarray], vectors: Float[np.ndarray, "num_forms channels"]
-    ) -> Float[np.ndarray, "num_docs num_outputs"]:
-        """Logits of each document, float32."""
-        with torch.inference_mode():
-            return self.model.classify(_tensors(batch), torch.from_numpy(vectors)).numpy()
-
-
-def engine_files(model: CnnGnnClassifier) -> dict[str, bytes]:
+def engine_files(model: Classifier) -> dict[str, bytes]:
     """The weights of a model, by file name."""
     return {WEIGHTS: pack_tensors({name: value.numpy() for name, value in model.state_dict().items()})}
 
 
 def load_model(
     files: Mapping[str, bytes], config: Config, num_outputs: int, vocabulary: Vocabulary
-) -> CnnGnnClassifier:
+) -> Classifier:
     """A model with the weights of a folder.
 
     Raises:
@@ -72,13 +43,7 @@ def load_model(
             torch.device("meta"),
             _Unfilled(),
         ):  # shapes alone, so that no setting takes memory that the file does not fill
-            model = CnnGnnClassifier(
-                config,
-                num_outputs=num_outputs,
-                num_words=len(vocabulary.words),
-                num_ngrams=len(vocabulary.ngrams),
-                num_injected=len(vocabulary.injected),
-            )
+            model = make_classifier(config, num_outputs=num_outputs, vocabulary=vocabulary)
     except (OverflowError, RuntimeError, TypeError) as error:  # PyTorch raises each of them
         raise ArtefactError(
             "config.json: expected the widths of a model, got sizes that no tensor has; save the model again."
@@ -100,7 +65,3 @@ class _Unfilled(TorchFunctionMode):
     ) -> Any:
         """The result of the function, None in place of filling."""
         return None if function is torch.nn.init.normal_ else function(*args, **(kwargs or {}))
-
-
-def _tensors(part: Any) -> Any:
-    return map_arrays(part, torch.from_numpy)

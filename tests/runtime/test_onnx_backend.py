@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBatch, Tokens
 from textlattice.errors import ArtefactError
-from textlattice.runtime import onnx_engine
-from textlattice.runtime.onnx_engine import CLASSIFY, ENCODE_FORMS, OnnxEngine
+from textlattice.runtime import onnx_backend
+from textlattice.runtime.onnx_backend import CLASSIFY, ENCODE_FORMS, OnnxBackend
 
 WIDTH = 3
 
@@ -106,7 +106,7 @@ def batch(form, doc_ptr):
 
 
 def test_two_steps_of_any_size():
-    engine = OnnxEngine(FILES)
+    engine = OnnxBackend(FILES)
     assert engine.form_channels == WIDTH
     vectors = engine.encode_forms(forms([2, 0]))
     assert vectors.dtype == np.float32
@@ -119,17 +119,17 @@ def test_two_steps_of_any_size():
 
 def test_many_rows_are_all_counted(monkeypatch):
     """On several threads ONNX Runtime would lose some of these."""
-    engine = OnnxEngine(FILES)
+    engine = OnnxBackend(FILES)
     many = batch(np.zeros(300_000, np.int32), [0, 300_000])
     vectors = np.ones((1, WIDTH), np.float32)
-    for limit in (onnx_engine.MANY_ROWS, 10**9):  # with memory given back and without
-        monkeypatch.setattr(onnx_engine, "MANY_ROWS", limit)
+    for limit in (onnx_backend.MANY_ROWS, 10**9):  # with memory given back and without
+        monkeypatch.setattr(onnx_backend, "MANY_ROWS", limit)
         for _ in range(5):
             np.testing.assert_array_equal(engine.classify(many, vectors), np.full((1, WIDTH), 300_000))
 
 
 def test_threads_do_not_disturb_one_another():
-    engine = OnnxEngine(FILES)
+    engine = OnnxBackend(FILES)
     vectors = np.eye(WIDTH, dtype=np.float32)
     with ThreadPoolExecutor(4) as pool:
         results = list(
@@ -168,7 +168,7 @@ def test_weights_in_another_file_are_refused(tmp_path, monkeypatch, place, is_se
     if not is_searched:
         content, reason = Unsearchable(content), "expected a graph for ONNX Runtime, got"
     with pytest.raises(ArtefactError, match=reason):
-        OnnxEngine(FILES | {ENCODE_FORMS: content})
+        OnnxBackend(FILES | {ENCODE_FORMS: content})
 
 
 class Unsearchable(bytes):
@@ -191,12 +191,12 @@ class Unsearchable(bytes):
 )
 def test_a_folder_that_is_not_ours_is_refused(files, message):
     with pytest.raises(ArtefactError, match=message):
-        OnnxEngine(files)
+        OnnxBackend(files)
 
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys; import textlattice.runtime.onnx_engine; "
+        "import sys; import textlattice.runtime.onnx_backend; "
         "print([name for name in ('torch', 'onnx', 'onnxruntime', 'sklearn') if name in sys.modules])"
     )
     done = subprocess.run(

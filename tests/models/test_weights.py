@@ -5,13 +5,10 @@ import pytest
 import torch
 
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.batch.collate import Collator
 from textlattice.config import preset
 from textlattice.errors import ArtefactError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
-from textlattice.models.torch_engine import WEIGHTS, TorchEngine, engine_files, load_model
-from textlattice.runtime.engine import Engine
-from textlattice.text.document import read_document
+from textlattice.models.weights import WEIGHTS, engine_files, load_model
 from textlattice.text.vocabulary import Vocabulary
 
 TINY = preset("tiny")
@@ -23,27 +20,10 @@ def model():
     return CnnGnnClassifier(TINY, num_outputs=3, num_words=2, num_ngrams=1)
 
 
-def logits(engine):
-    collator = Collator(text=TINY.text, graph=TINY.graph, vocabulary=VOCABULARY)
-    batch = collator.collate([read_document("a few words", TINY.text)])
-    return engine.classify(batch, engine.encode_forms(batch.forms))
-
-
-def test_is_an_engine_in_evaluation_mode(model):
-    engine = TorchEngine(model.train())
-    assert isinstance(engine, Engine)
-    assert not model.training
-    assert engine.form_channels == TINY.model.channels
-    found = logits(engine)
-    assert found.dtype == np.float32
-    assert found.shape == (1, 3)
-
-
 def test_round_trip(model):
     loaded = load_model(engine_files(model), TINY, 3, VOCABULARY)
     assert not loaded.training
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
-    assert np.array_equal(logits(TorchEngine(loaded)), logits(TorchEngine(model)))
 
 
 def test_round_trip_with_a_token_table():

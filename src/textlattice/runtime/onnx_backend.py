@@ -27,7 +27,7 @@ _INPUTS = {
 }
 
 
-class OnnxEngine:
+class OnnxBackend:
     """Runs the two graphs of an exported folder. Safe for use by several threads.
 
     A run takes one thread: with more, ONNX Runtime adds rows to the same place at once and loses some.

@@ -1,0 +1,78 @@
+"""Which network belongs to which settings, and the engine that runs it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from textlattice.batch.collate import Collator
+from textlattice.batch.collators import BatchMaker
+from textlattice.batch.published_collate import PublishedCollator
+from textlattice.batch.text_batch import map_arrays
+from textlattice.config import Config, PublishedConfig
+from textlattice.models.classifier import Classifier
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.counted_cost import counted_document_cost, counted_model_cost
+from textlattice.models.published import PublishedClassifier
+from textlattice.models.torch_backend import TorchBackend
+from textlattice.runtime.cost import document_cost, model_cost
+from textlattice.runtime.engine import Engine
+from textlattice.runtime.form_engine import FormEngine
+from textlattice.text.document import Document
+from textlattice.text.vocabulary import Vocabulary
+
+
+def make_classifier(config: Config, *, num_outputs: int, vocabulary: Vocabulary) -> Classifier:
+    """A fresh network for these settings, its tables as long as the vocabulary asks."""
+    num_injected = len(vocabulary.injected)
+    if isinstance(config.model, PublishedConfig):
+        return PublishedClassifier(config, num_outputs=num_outputs, num_injected=num_injected)
+    return CnnGnnClassifier(
+        config,
+        num_outputs=num_outputs,
+        num_words=len(vocabulary.words),
+        num_ngrams=len(vocabulary.ngrams),
+        num_injected=num_injected,
+    )
+
+
+def make_engine(model: Classifier, collator: BatchMaker) -> Engine:
+    """The engine of a network and its collator."""
+    if isinstance(model, CnnGnnClassifier):
+        assert isinstance(collator, Collator)
+        return FormEngine(TorchBackend(model), collator)
+    return WholeEngine(model, collator)
+
+
+def cost_of(
+    config: Config, collator: BatchMaker, num_outputs: int, documents: Sequence[Document]
+) -> dict[str, Any]:
+    """What a model costs, and a mean document in it; see `runtime.cost`."""
+    if isinstance(config.model, PublishedConfig):
+        assert isinstance(collator, PublishedCollator)
+        model = counted_model_cost(config, collator.vocabulary, num_outputs)
+        return model | counted_document_cost(collator, config, num_outputs, documents)
+    assert isinstance(collator, Collator)
+    model = model_cost(config, collator.vocabulary, num_outputs)
+    return model | document_cost(collator, config, num_outputs, documents)
+
+
+class WholeEngine:
+    """An engine that reads each batch anew.
+
+    Args:
+        model: The network; put into evaluation mode here.
+        collator: Makes the batches.
+    """
+
+    def __init__(self, model: Classifier, collator: BatchMaker) -> None:
+        self.model, self.collator = model.eval(), collator
+
+    def logits(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_outputs"]:
+        """Logits of documents as one batch, float32."""
+        batch: Any = map_arrays(self.collator.collate(documents), torch.from_numpy)
+        with torch.inference_mode():
+            logits: np.ndarray = self.model(batch).numpy()
+        return logits

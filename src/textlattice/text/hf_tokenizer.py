@@ -1,0 +1,56 @@
+"""The tokens of a `tokenizer.json` of the Hugging Face library, as spans of the text."""
+
+from typing import Any
+
+import numpy as np
+
+from textlattice.errors import DataError, MissingExtraError
+from textlattice.text.words import Bounds
+
+TOKENIZER = "tokenizer.json"
+
+
+class FileTokenizer:
+    """Cuts texts as a tokenizer file says; no token is added, none cut off.
+
+    What the tokenizer changes in the text (case, accents, marks of word starts) changes nothing here: a token is the
+    span of characters that it was made of, and its spelling is that of the text. Tokens without a character of their
+    own, such as the further bytes of one character, are left out.
+
+    Args:
+        content: The file.
+
+    Raises:
+        DataError: It cannot be read.
+        MissingExtraError: The extra `hf` is not installed.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise MissingExtraError("a model with a tokenizer file", "hf") from None
+        self.content = content
+        try:
+            self._tokenizer: Any = Tokenizer.from_str(content.decode())
+        except Exception as error:  # of the library, which has no errors of its own
+            raise DataError(
+                f"{TOKENIZER} cannot be read ({' '.join(str(error).split())[:300]}); save it again."
+            ) from None
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def __call__(self, text: str) -> Bounds:
+        """Start and end offset of each token, in characters; tokens are disjoint and in order."""
+        starts, ends, last = [], [], 0
+        for start, end in self._tokenizer.encode(text, add_special_tokens=False).offsets:
+            start = max(start, last)
+            while start < end and text[start].isspace():
+                start += 1
+            while start < end and text[end - 1].isspace():
+                end -= 1
+            if start < end:
+                starts.append(start)
+                ends.append(end)
+                last = end
+        return np.array(starts, np.int32), np.array(ends, np.int32)
