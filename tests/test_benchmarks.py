@@ -20,8 +20,9 @@ from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
 tests_of_that_name = sys.modules.pop("reliability", None)
-accuracy, plot, records, reliability, run, sets, speed = (
-    import_module(name) for name in ("accuracy", "plot", "records", "reliability", "run", "sets", "speed")
+accuracy, plot, records, reliability, reproduction, run, sets, speed = (
+    import_module(name)
+    for name in ("accuracy", "plot", "records", "reliability", "reproduction", "run", "sets", "speed")
 )
 sys.path.pop(0)
 del sys.modules["reliability"]
