@@ -89,13 +89,15 @@ def test_labels_the_model_does_not_know_are_errors():
     assert result["accuracy"] == pytest.approx(2 / 3)
     assert result["per_class"]["a"]["precision"] == 0.5
     assert result["per_class"]["a"]["recall"] == 1
+    assert result["weighted_recall"] == pytest.approx(2 / 3)  # as the accuracy
+    assert result["weighted_f1"] == pytest.approx((2 / 3 + 1) / 3)
     assert result["confusion_matrix"] == [[1, 0], [0, 1]]
     assert result["log_loss"] == pytest.approx(-np.log([0.9, 0.8]).mean())
     only = evaluate(probabilities, np.array([-1, -1, -1]), ["a", "b"])
     assert (only["accuracy"], only["log_loss"], only["weighted_f1"], only["macro_auc"]) == (
         0,
         None,
-        None,
+        0,
         None,
     )
 

@@ -38,8 +38,8 @@ def evaluate(
 
     Returns:
         `num_rows`, `num_unknown_labels`, `accuracy`, `macro_*` and `weighted_*` of `precision`, `recall`
-        and `f1` (weights are the supports), `macro_auc` (one class against the rest, mean over the classes
-        that have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the answer's probability),
+        and `f1` (weights are the supports; a row of an unknown label weighs too, with 0), `macro_auc` (one
+        class against the rest, mean over the classes that have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the answer's probability),
         `intervals` (95%, percentile bootstrap, of `accuracy` and `macro_f1`), `per_class` (name to
         `precision`, `recall`, `f1`, `support`), `labels`, and `confusion_matrix` (rows are targets, columns
         predictions, in the order of `labels`; rows with unknown labels are not in it). Fractions lie in [0,
@@ -70,7 +70,7 @@ def evaluate(
     }
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
         result[f"macro_{name}"] = float(values[present].mean()) if present.any() else None
-        result[f"weighted_{name}"] = float(values @ support / support.sum()) if support.any() else None
+        result[f"weighted_{name}"] = float(values @ support / num_rows) if num_rows else None
     result["macro_auc"] = macro_auc(probabilities, targets)
     result["log_loss"] = _log_loss(probabilities[known], targets[known])
     result["ece"] = expected_calibration_error(confidence, correct)
