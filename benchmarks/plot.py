@@ -162,7 +162,7 @@ def main_row(name: str, runs: list[Entry]) -> list[str] | None:
         NONE if linear is None else interval_cell(difference(ours, linear[1])),
         _percent(correctness(full, "wide")),
         _percent(correctness(full, "deep")),
-        _percent(bare),
+        _percent(bare) + (f" ({len(bare)} of {NUM_FOLDS})" if 0 < len(bare) < len(ours) else ""),
         interval_cell(difference(ours, bare)) if bare else NONE,
         f"{_mean(full, 'train_seconds') / 60:.1f} min",
         f"{_mean(full, 'predicted_docs_per_second'):,.0f}",
@@ -431,7 +431,8 @@ def _legend(runs: list[Entry]) -> str:
     threads = ", ".join(str(count) for count in sorted({run["threads"] for run in runs}))
     return (
         "Accuracy in per cent of the test rows; differences in points, with the 95 % interval of a paired "
-        "bootstrap over test rows. *Wide alone* and *deep alone* are the two branches of the same run. "
+        "bootstrap over test rows, on the folds that both have. *Wide alone* and *deep alone* are the two branches of the "
+        "same run. "
         f"{machines}; threads: {threads}."
     )
 
