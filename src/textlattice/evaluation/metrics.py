@@ -39,11 +39,11 @@ def evaluate(
     Returns:
         `num_rows`, `num_unknown_labels`, `accuracy`, `macro_*` and `weighted_*` of `precision`, `recall`
         and `f1` (weights are the supports; a row of an unknown label weighs too, with 0), `macro_auc` (one
-        class against the rest, mean over the classes that have both), `log_loss` (natural logarithm), `ece` (15 equal bins of the answer's probability),
-        `intervals` (95%, percentile bootstrap, of `accuracy` and `macro_f1`), `per_class` (name to
-        `precision`, `recall`, `f1`, `support`), `labels`, and `confusion_matrix` (rows are targets, columns
-        predictions, in the order of `labels`; rows with unknown labels are not in it). Fractions lie in [0,
-        1]. Without rows all are None.
+        class against the rest, mean over the classes that have both), `log_loss` (natural logarithm), `ece`
+        (15 equal bins of the answer's probability), `intervals` (95%, percentile bootstrap, of `accuracy` and
+        `macro_f1`), `per_class` (name to `precision`, `recall`, `f1`, `support`), `labels`, and
+        `confusion_matrix` (rows are targets, columns predictions, in the order of `labels`; rows with unknown
+        labels are not in it). Fractions lie in [0, 1]. Without rows all are None.
 
     Raises:
         DataError: Numbers of labels or rows do not fit, a probability is not finite, or a target is no class.
