@@ -431,8 +431,8 @@ def _legend(runs: list[Entry]) -> str:
     threads = ", ".join(str(count) for count in sorted({run["threads"] for run in runs}))
     return (
         "Accuracy in per cent of the test rows; differences in points, with the 95 % interval of a paired "
-        "bootstrap over test rows, on the folds that both have. *Wide alone* and *deep alone* are the two branches of the "
-        "same run. "
+        "bootstrap over test rows, on the folds that both have. *Wide alone* and *deep alone* are the two "
+        "branches of the same run. "
         f"{machines}; threads: {threads}."
     )
 
