@@ -86,3 +86,17 @@ def test_nothing_below_app_prints_or_unpickles():
         }
         assert not called & {"print", "hash", "eval", "exec", "input"}, file
         assert not {"pickle", "random"} & {name.split(".")[0] for name in imports(iter(nodes))}, file
+
+
+# Nothing in the package can run code that a file brings.
+
+UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+UNSAFE_CALLS = {"torch.load", "np.load", "eval", "exec", "os.system", "yaml.load"}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_module_reads_pickles_or_runs_text(file):
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert not {name.split(".")[0] for name in imports(ast.walk(tree))} & UNSAFE_MODULES
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not called & UNSAFE_CALLS
