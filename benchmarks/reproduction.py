@@ -21,8 +21,15 @@ WITHOUT_VECTORS = {"model.injected_channels": 0}
 WITHOUT_SENTIMENT = {"model.sentiment_positions": []}
 BASIC = WITHOUT_VECTORS | WITHOUT_SENTIMENT
 LINEAR1 = {"model.sentiment": "linear1"}
-SHORT_EPOCHS = 8
-"""Of a row that is not run in full."""
+SHORT_EPOCHS, SHORT_BATCH = 8, 32
+"""Of a row that is not run in full: few epochs need small batches, or there are hardly any steps."""
+PUBLISHED_BATCH = {
+    "ag_news": 400,
+    "imdb": 150,
+    "rt2k": 100,
+    "yelp_polarity_partial": 256,
+    "amazon_polarity_partial": 512,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +136,19 @@ TABLES = {
 }
 
 
-def settings_of(row: Row, *, epochs: int | None, seed: int) -> Config:
+def settings_of(row: Row, name: str, *, epochs: int | None, seed: int) -> Config:
     """The settings of a row: those of the preset `paper` with what the row changes.
 
     Args:
         row: The row.
-        epochs: Length of the schedule; None takes the published 70.
+        name: Of the data set.
+        epochs: Length of the schedule, in batches of 32; None takes the published 70 and the set's published batches.
         seed: Of everything random.
     """
-    changed = row.settings | {"train.seed": seed} | ({} if epochs is None else {"train.epochs": epochs})
-    return preset("paper").with_settings(changed)
+    config = preset("paper").with_settings(row.settings | {"train.seed": seed})
+    if epochs is not None:
+        return config.with_settings({"train.epochs": epochs, "train.batch_size": SHORT_BATCH})
+    return config.with_settings({"train.batch_size": PUBLISHED_BATCH.get(name, config.train.batch_size)})
 
 
 def run_row(row: Row, data: Dataset, config: Config, *, model: Path, cache: Path) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def run_reproduce(options: argparse.Namespace) -> None:
             print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
             row = table.rows[row_name]
             data = read_dataset(name, options.data, fold=fold, limit=options.limit)
-            config = settings_of(row, epochs=epochs, seed=options.seed)
+            config = settings_of(row, name, epochs=epochs, seed=options.seed)
             config = config.with_settings(
                 {"train.max_minutes": options.max_minutes, "train.threads": options.threads}
             )

@@ -16,14 +16,19 @@ ROWS = [(number, name) for number, table in reproduction.TABLES.items() for name
 @pytest.mark.parametrize(("number", "name"), ROWS)
 def test_settings_of_every_row(number, name):
     row = reproduction.TABLES[number].rows[name]
-    config = reproduction.settings_of(row, epochs=None, seed=3)
-    assert config.train == dataclasses.replace(preset("paper").train, seed=3)
+    config = reproduction.settings_of(row, "rt2k", epochs=None, seed=3)
+    assert config.train == dataclasses.replace(preset("paper").train, seed=3, batch_size=100)
+    short = reproduction.settings_of(row, "rt2k", epochs=8, seed=0).train
+    assert (short.epochs, short.batch_size) == (8, 32)
     assert (config.model.injected_channels == 0) == (row.vectors == "none")
 
 
 def test_rows_of_a_table_are_different_settings():
     for number, table in reproduction.TABLES.items():
-        made = [(reproduction.settings_of(row, epochs=2, seed=0), row.vectors) for row in table.rows.values()]
+        made = [
+            (reproduction.settings_of(row, "imdb", epochs=2, seed=0), row.vectors)
+            for row in table.rows.values()
+        ]
         assert len({repr(one) for one in made}) == len(made), number
 
 
@@ -58,7 +63,7 @@ def model(tmp_path):
 def test_vectors_of_each_kind(tmp_path):
     model = run._installed_model()
     texts = reproduction.Part(texts=["a good film, a dull film"] * 30 + ["the plot is good"] * 30, labels=[])
-    config = reproduction.settings_of(reproduction.TABLES[11].rows["final model"], epochs=1, seed=0)
+    config = reproduction.settings_of(reproduction.TABLES[11].rows["final model"], "imdb", epochs=1, seed=0)
 
     def made(vectors, **settings):
         row = reproduction.Row(vectors=vectors, settings=settings)
