@@ -12,6 +12,7 @@ import platform
 import re
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -58,27 +59,35 @@ def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = 
 
 
 def pack(correct: np.ndarray) -> str:
-    """Which rows were right, one bit a row, as base64."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+    """Which rows were right, one bit a row, compressed, as base64."""
+    return _text(np.packbits(correct))
 
 
 def unpack(text: str, num_rows: int) -> np.ndarray:
     """Inverse of `pack`, bool [num_rows]."""
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=num_rows).astype(bool)
+    return np.unpackbits(_values(text, np.uint8), count=num_rows).astype(bool)
 
 
 def pack_places(values: np.ndarray) -> dict[str, Any]:
-    """Places of labels, or which labels rows have, as base64 of bytes or of bits."""
+    """Places of labels, or which labels rows have, as compressed base64 of bytes or of bits."""
     if values.dtype == bool:
         return {"bits": pack(values.ravel()), "shape": list(values.shape)}
-    return {"bytes": base64.b64encode(values.astype(np.int8).tobytes()).decode()}
+    return {"bytes": _text(values.astype(np.int8))}
 
 
 def unpack_places(packed: dict[str, Any]) -> np.ndarray:
     """Inverse of `pack_places`."""
     if "bits" in packed:
         return unpack(packed["bits"], int(np.prod(packed["shape"]))).reshape(packed["shape"])
-    return np.frombuffer(base64.b64decode(packed["bytes"]), np.int8).astype(np.int64)
+    return _values(packed["bytes"], np.int8).astype(np.int64)
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
+def _values(text: str, dtype: type[np.generic]) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
 
 
 def machine() -> dict[str, Any]:
