@@ -169,6 +169,11 @@ class CnnGnnConfig:
         """Numbers that a token takes from the token table."""
         return self.injected_channels
 
+    @property
+    def reads_counts(self) -> bool:
+        """Whether it asks how frequent words are."""
+        return False
+
     def __post_init__(self) -> None:
         for name in ("char_channels", "channels", "num_heads", "head_channels"):
             _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
@@ -264,6 +269,11 @@ class PublishedConfig:
     def table_channels(self) -> int:
         """Numbers that a token takes from the token table: its vector, then polarity and subjectivity if they enter."""
         return self.injected_channels + (_NUM_SENTIMENTS if self.sentiment_positions else 0)
+
+    @property
+    def reads_counts(self) -> bool:
+        """Whether it asks how frequent words are."""
+        return self.edge_sampling != "none"
 
 
 @dataclass(frozen=True, kw_only=True)

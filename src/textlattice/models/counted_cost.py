@@ -12,6 +12,7 @@ from textlattice.batch.published_collate import PublishedCollator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.config import Config, PublishedConfig
 from textlattice.models.published import PublishedClassifier
+from textlattice.runtime.cost import mean_cost
 from textlattice.text.document import Document, read_document
 from textlattice.text.vocabulary import Vocabulary
 
@@ -83,9 +84,7 @@ def counted_document_cost(
             + cost["flops_per_token"] * len(batch.injected)
             + cost["flops_per_doc"]
         )
-    if not active:
-        return {}
-    return {"active_parameters": round(float(np.mean(active))), "mean_flops": round(float(np.mean(flops)))}
+    return mean_cost(active, flops)
 
 
 def _flops(model: PublishedClassifier, config: Config, text: str) -> int:

@@ -103,6 +103,11 @@ def document_cost(
             + cost["flops_per_doc"]
             + num_ngrams * num_outputs
         )
+    return mean_cost(active, flops)
+
+
+def mean_cost(active: list[int], flops: list[int]) -> dict[str, int]:
+    """The means over documents, by the names of the record; nothing without a document."""
     if not active:
         return {}
     return {"active_parameters": round(float(np.mean(active))), "mean_flops": round(float(np.mean(flops)))}

@@ -12,7 +12,7 @@ import numpy as np
 from textlattice.artefact.folder import MAX_JSON_BYTES, Folder, read_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.batch.collators import BatchMaker, make_collator
-from textlattice.config import Config, PublishedConfig, from_dict, to_dict
+from textlattice.config import Config, from_dict, to_dict
 from textlattice.errors import ArtefactError, ConfigError, DataError
 from textlattice.task import Task
 from textlattice.text.document import TextReader
@@ -149,7 +149,7 @@ def read_model_folder(path: Path) -> ModelFolder:
                 f"{where}: expected ascending 64-bit keys under {name!r}; save the model again."
             )
     counts = arrays["counts"]
-    expected = len(arrays["words"]) if asks_for_counts(config) else 0
+    expected = len(arrays["words"]) if config.model.reads_counts else 0
     if (
         counts.dtype != np.float32
         or counts.shape != (expected,)
@@ -173,11 +173,6 @@ def read_model_folder(path: Path) -> ModelFolder:
         vocabulary=Vocabulary(**arrays),
         folder=folder,
     )
-
-
-def asks_for_counts(config: Config) -> bool:
-    """Whether a model reads how frequent words are."""
-    return isinstance(config.model, PublishedConfig) and config.model.edge_sampling != "none"
 
 
 def _json(value: Any) -> bytes:

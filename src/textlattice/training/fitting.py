@@ -320,10 +320,10 @@ class Fitting:
         """The words that the network knows, as far as its family asks, the n-grams, the words of the token table."""
         injected = np.empty(0, np.uint64) if self.token_table is None else self.token_table.keys
         words, counts = np.empty(0, np.uint64), np.empty(0, np.float32)
-        if not isinstance(self.config.model, PublishedConfig):
+        reads_counts = self.config.model.reads_counts
+        if reads_counts or not isinstance(self.config.model, PublishedConfig):
             words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
-        elif self.config.model.edge_sampling != "none":
-            words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
+        if reads_counts:
             counts = corpus.tokens.document_counts(words).astype(np.float32)
         return Vocabulary(words=words, ngrams=wide.ngrams, injected=injected, counts=counts)
 
