@@ -117,6 +117,18 @@ def test_plain_text_needs_no_model_and_no_labels(cli, tmp_path, tiny_texts):
     assert read_token_table(path).dim == 8  # the old one is kept
 
 
+def test_words_are_cut_as_a_training_with_the_same_tokenizer_cuts_them(cli, tmp_path, model):
+    (tmp_path / "texts.txt").write_text("hopeless film\n" * 3)
+    path = tmp_path / "words.safetensors"
+    plain = ("token-table", "--from-text", tmp_path / "texts.txt", "-o", path, "--dim", 2)
+    for arguments, num_words in ((plain, 2), ((*plain, "--tokenizer", model), 3)):
+        assert cli(*arguments).code == 0
+        assert len(read_token_table(path).keys) == num_words
+    ran = cli("info", path)
+    assert read_token_table(path).record["tokenizer"] in ran.out.replace("\n", "")
+    assert cli(*plain, "--tokenizer", tmp_path / "none").code == 1
+
+
 def test_a_lexicon_alone(cli, tmp_path):
     (tmp_path / "afinn.txt").write_text("abhor\t-3\njoy\t5\n")
     ran = cli("token-table", "--lexicon", tmp_path / "afinn.txt", "-o", tmp_path / "scores")

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from textlattice.tables.corpus import read_sources
 from textlattice.tables.lexicon import read_lexicon
 from textlattice.tables.reduce import pca, scaled, zipf_weights
 from textlattice.tables.words import WordVectors, distinct, is_word, joined
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
 from textlattice.text.vocabulary import word_keys
 
 TEXT = TextConfig()
@@ -179,8 +182,21 @@ def test_the_same_settings_give_the_same_table(model, texts, lexicon):
 
 def test_keys_follow_the_text_settings(model):
     config = TextConfig(lowercase_keys=False, normalisation="nfkc")
-    table = build_token_table(model=model, settings=TableSettings(dim=2), config=config).table
+    table = build_token_table(
+        model=model, settings=TableSettings(dim=2), reader=TextReader(config=config)
+    ).table
     assert table.record["text"] == {"normalisation": "nfkc", "lowercase_keys": False}
+
+
+def test_words_are_the_pieces_of_a_tokenizer_if_one_is_given(texts):
+    tokenizer = FileTokenizer(json.dumps(word_piece()).encode())
+    built = build_token_table(
+        texts=texts, settings=TableSettings(dim=2), reader=TextReader(config=TEXT, cut=tokenizer)
+    )
+    assert built.table.record["tokenizer"] == tokenizer.digest
+    assert vector_of(built.table, "hopeless") is None
+    assert vector_of(built.table, "less") is not None
+    assert build_token_table(texts=texts, settings=TableSettings(dim=2)).table.record["tokenizer"] is None
 
 
 def test_what_makes_no_table(model):

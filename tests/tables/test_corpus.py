@@ -9,8 +9,10 @@ from textlattice.errors import DataError
 from textlattice.progress import Progress
 from textlattice.tables.corpus import count_words, read_sources
 from textlattice.tables.plain_text import text_vectors
+from textlattice.text.document import TextReader
 
 TEXT = TextConfig()
+READER = TextReader(config=TEXT)
 LINES = ["The cat purrs .", "the dog purrs", "THE moon shines", "the moon"]
 
 
@@ -24,12 +26,12 @@ def texts(tmp_path):
 
 def test_words_are_counted_over_spellings_and_sources(texts):
     read = read_sources([str(texts / "plain.txt")], ["text"], Progress())
-    corpus = count_words(read, TEXT, most=10)
+    corpus = count_words(read, READER, most=10)
     assert corpus.words[:2] == ["The", "purrs"] or corpus.words[:2] == ["the", "purrs"]
     table = read_sources([str(texts / "table.csv")], ["body"], Progress())
     assert list(table.texts) == LINES[2:]
     assert table.digest != read.digest
-    both = count_words(read_sources([str(texts / "plain.txt")] * 2, ["text"], Progress()), TEXT, most=10)
+    both = count_words(read_sources([str(texts / "plain.txt")] * 2, ["text"], Progress()), READER, most=10)
     assert both.counts.tolist() == [4, 4, 2, 2, 2]
     assert both.record["num_texts"] == 4
     assert both.record["num_tokens"] == 14
@@ -39,20 +41,20 @@ def test_words_are_counted_over_spellings_and_sources(texts):
 def test_the_most_frequent_spelling_and_the_most_frequent_words(texts):
     (texts / "all.txt").write_text("\n".join(LINES), encoding="utf-8")
     read = read_sources([str(texts / "all.txt")], ["text"], Progress())
-    corpus = count_words(read, TEXT, most=3)
+    corpus = count_words(read, READER, most=3)
     assert corpus.words[0] == "the"
     assert set(corpus.words[1:]) == {"purrs", "moon"}
     assert corpus.counts.tolist() == [4, 2, 2]
-    assert count_words(read, TEXT, most=10, min_count=3).words == ["the"]
-    cased = count_words(read, TextConfig(lowercase_keys=False), most=10)
+    assert count_words(read, READER, most=10, min_count=3).words == ["the"]
+    cased = count_words(read, TextReader(config=TextConfig(lowercase_keys=False)), most=10)
     assert {"The", "the", "THE"} <= set(cased.words)
 
 
 def test_what_lies_on_disk_is_counted_alike(texts, monkeypatch):
     read = read_sources([str(texts / "plain.txt")], ["text"], Progress())
-    expected = count_words(read, TEXT, most=10)
+    expected = count_words(read, READER, most=10)
     monkeypatch.setattr(spool, "MOST_IN_MEMORY", 8)
-    again = count_words(read_sources([str(texts / "plain.txt")], ["text"], Progress()), TEXT, most=10)
+    again = count_words(read_sources([str(texts / "plain.txt")], ["text"], Progress()), READER, most=10)
     assert (again.words, again.counts.tolist()) == (expected.words, expected.counts.tolist())
 
 
@@ -66,10 +68,10 @@ def test_rejects_are_kept_with_their_source_and_no_words_are_an_error(texts):
     with pytest.raises(
         DataError, match=re.escape("words that occur at least 2 times, got none in 1 texts; check")
     ):
-        count_words(read, TEXT, most=5, min_count=2)
+        count_words(read, READER, most=5, min_count=2)
     (texts / "empty.txt").write_text("")
     with pytest.raises(DataError, match="got none in 0 texts"):
-        count_words(read_sources([str(texts / "empty.txt")], ["text"], Progress()), TEXT, most=5)
+        count_words(read_sources([str(texts / "empty.txt")], ["text"], Progress()), READER, most=5)
 
 
 # Vectors of plain text.
@@ -79,7 +81,7 @@ def test_words_of_like_company_are_alike(tmp_path):
     lines = ["cat purrs", "dog purrs", "moon shines", "sun shines"] * 5 + ["alone"] * 2
     (tmp_path / "texts.txt").write_text("\n".join(lines), encoding="utf-8")
     read = read_sources([str(tmp_path / "texts.txt")], ["text"], Progress())
-    corpus = count_words(read, TEXT, most=100, min_count=2)
+    corpus = count_words(read, READER, most=100, min_count=2)
     found = text_vectors(corpus, TEXT, 4, seed=0)
     assert set(found.words) == {"cat", "dog", "moon", "sun", "purrs", "shines"}
     vector = dict(zip(found.words, found.vectors, strict=True))
@@ -90,7 +92,7 @@ def test_words_of_like_company_are_alike(tmp_path):
 
 def test_words_without_company_make_no_table(tmp_path):
     (tmp_path / "texts.txt").write_text("one\none\ntwo\ntwo\n", encoding="utf-8")
-    corpus = count_words(read_sources([str(tmp_path / "texts.txt")], ["text"], Progress()), TEXT, most=9)
+    corpus = count_words(read_sources([str(tmp_path / "texts.txt")], ["text"], Progress()), READER, most=9)
     with pytest.raises(
         DataError, match="expected words that stand beside one another, got 2 words and no company"
     ):
@@ -100,7 +102,7 @@ def test_words_without_company_make_no_table(tmp_path):
 def test_of_many_tokens_a_share_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("textlattice.training.word_vectors.MOST_TOKENS", 20)
     (tmp_path / "texts.txt").write_text("cat purrs\ndog purrs\n" * 20, encoding="utf-8")
-    corpus = count_words(read_sources([str(tmp_path / "texts.txt")], ["text"], Progress()), TEXT, most=9)
+    corpus = count_words(read_sources([str(tmp_path / "texts.txt")], ["text"], Progress()), READER, most=9)
     notes = []
 
     class Listener(Progress):

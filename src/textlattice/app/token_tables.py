@@ -70,6 +70,7 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         "weights": "weights",
         "scale": "scale",
         "seed": "seed",
+        "tokenizer": "tokenizer",
         "made": "made",
         "made_by": "by",
         "digest": "digest",

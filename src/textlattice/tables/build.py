@@ -27,6 +27,8 @@ from textlattice.tables.lexicon import CHANNELS, Lexicon, read_lexicon, word_sco
 from textlattice.tables.plain_text import MIN_COUNT, text_vectors
 from textlattice.tables.reduce import Method, Scale, Weights, pca, scaled, umap, zipf_weights
 from textlattice.tables.words import WordVectors, distinct, joined, same_key
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
 
 _SHOWN_RANKS = (50, 100, 200, 400, 800)
 _NUM_NEIGHBOURS = 5
@@ -82,7 +84,7 @@ def build_token_table(
     texts: Texts | None = None,
     lexicon: Sequence[str] = (),
     settings: TableSettings | None = None,
-    config: TextConfig | None = None,
+    reader: TextReader | None = None,
     progress: Progress | None = None,
 ) -> BuiltTable:
     """A token table.
@@ -97,7 +99,7 @@ def build_token_table(
         texts: Texts whose words are served, and counted for the weights; without a model also learned from.
         lexicon: Sources of a lexicon, see `read_lexicon`.
         settings: How vectors are made.
-        config: Text settings of the models that the table is for.
+        reader: How the models that the table is for read texts; None cuts them into words.
         progress: Told of each stage.
 
     Raises:
@@ -109,12 +111,14 @@ def build_token_table(
         raise ConfigError(
             "token table: expected a language model, texts or a lexicon to make it of, got none; name one of them."
         )
-    settings, config, progress = settings or TableSettings(), config or TextConfig(), progress or Progress()
+    settings, progress = settings or TableSettings(), progress or Progress()
+    reader = reader or TextReader(config=TextConfig())
+    config = reader.config
     scores = read_lexicon(lexicon, config) if lexicon else None
     corpus = None
     if texts is not None:
         least = MIN_COUNT if model is None else 1
-        corpus = count_words(texts, config, most=settings.most, min_count=least, progress=progress)
+        corpus = count_words(texts, reader, most=settings.most, min_count=least, progress=progress)
     opened = None if model is None else open_language_model(model)
     parts: list[WordVectors] = []
     record: dict[str, Any] = {}
@@ -135,6 +139,7 @@ def build_token_table(
         "dim": table.dim,
         "num_words": len(table.keys),
         "text": {"normalisation": config.normalisation, "lowercase_keys": config.lowercase_keys},
+        "tokenizer": reader.cut.digest if isinstance(reader.cut, FileTokenizer) else None,
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "made_by": f"textlattice {textlattice.__version__}",
     }

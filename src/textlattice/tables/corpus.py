@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from textlattice.config import TextConfig
 from textlattice.data.readers import read_rows
 from textlattice.data.rows import Reject
 from textlattice.data.spool import StoredTexts
@@ -83,7 +82,7 @@ def read_sources(sources: Sequence[str], text_columns: Sequence[str], progress: 
 
 
 def count_words(
-    texts: Texts, config: TextConfig, *, most: int, min_count: int = 1, progress: Progress | None = None
+    texts: Texts, reader: TextReader, *, most: int, min_count: int = 1, progress: Progress | None = None
 ) -> Corpus:
     """The words of texts, most frequent first; of words that are equally frequent the lower key goes first.
 
@@ -91,7 +90,7 @@ def count_words(
 
     Args:
         texts: Texts.
-        config: How they are cut and keyed.
+        reader: How they are cut and keyed.
         most: Words at most.
         min_count: Occurrences of each at least.
         progress: Told of each text.
@@ -100,7 +99,7 @@ def count_words(
         DataError: No word occurs so often.
     """
     progress = progress or Progress()
-    read = read_texts(texts.texts, TextReader(config=config), progress)
+    read = read_texts(texts.texts, reader, progress)
     keys = frequent_among(read.tokens.key_parts(), min_count=min_count, most=most)
     if not len(keys):
         raise DataError(
@@ -111,7 +110,7 @@ def count_words(
     progress.begin("reading how words are spelled", len(read.documents))
     for chunk in in_chunks(read.documents):
         found = Counter(form for document in chunk for form in document.forms())
-        rows = find_rows(word_keys(list(found), config), keys).tolist()
+        rows = find_rows(word_keys(list(found), reader.config), keys).tolist()
         for (form, count), row in zip(found.items(), rows, strict=True):
             if row >= 0:
                 spellings[row][form] += count

@@ -1,5 +1,6 @@
 """The tokens of a `tokenizer.json` of the Hugging Face library, as spans of the text."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,11 @@ class FileTokenizer:
             ) from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     def __call__(self, text: str) -> Bounds:
         """Start and end offset of each token, in characters; tokens are disjoint and in order."""

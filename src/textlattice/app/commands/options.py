@@ -32,6 +32,15 @@ TextColumns = Annotated[
         show_default=False,
     ),
 ]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="NAME",
+        help="Cut texts by a tokenizer.json: the file, its folder, or owner/name on the hub; a model keeps it.",
+        show_default=False,
+    ),
+]
 LabelColumn = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of the label.")]
 LabelSeparator = Annotated[
     str | None,

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from textlattice.app.commands.options import Json, Seed, Settings, TextColumns, configure, text_columns
+from textlattice.app.commands.options import (
+    Json,
+    Seed,
+    Settings,
+    TextColumns,
+    TokenizerOption,
+    configure,
+    text_columns,
+)
 from textlattice.app.terminal import (
     percent,
     print_json,
@@ -16,7 +24,10 @@ from textlattice.app.terminal import (
     say,
 )
 from textlattice.app.token_tables import record_rows, table_figures
+from textlattice.app.tokenizers import named_tokenizer
 from textlattice.runtime.token_table import write_token_table
+from textlattice.text.document import TextReader
+from textlattice.text.words import token_bounds
 
 
 class Vectors(StrEnum):
@@ -98,6 +109,7 @@ def token_table(
         ),
     ] = None,
     text: TextColumns = None,
+    tokenizer: TokenizerOption = None,
     most: Annotated[
         int,
         typer.Option(
@@ -144,6 +156,8 @@ def token_table(
     too; or from plain text alone. The file tells source, licence, digest and settings, and so does a model that is
     trained with it. Nothing is fetched but a model that you name by owner/name.
 
+    Words are those of the default tokens. For a training with --tokenizer give the same one here.
+
     \b
     Examples:
       textlattice token-table ./language-model -o words.safetensors --dim 64 --words reviews.csv
@@ -168,6 +182,7 @@ def token_table(
     from textlattice.tables.corpus import read_sources
 
     config = configure("base", settings, {}).text
+    cut = None if tokenizer is None else named_tokenizer(tokenizer)
     sources = [*(from_text or []), *(words or [])]
     with progress() as listener:
         texts = read_sources(sources, text_columns(text), listener) if sources else None
@@ -187,7 +202,7 @@ def token_table(
                 most=most,
                 seed=seed,
             ),
-            config=config,
+            reader=TextReader(config=config, cut=cut or token_bounds),
             progress=listener,
         )
     write_token_table(built.table, output)

@@ -1,6 +1,5 @@
 """`textlattice train`: a labelled table to a model folder."""
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +17,7 @@ from textlattice.app.commands.options import (
     TaskChoice,
     TaskOption,
     TextColumns,
+    TokenizerOption,
     configure,
     label_order,
     labels_of,
@@ -113,15 +113,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            "--tokenizer",
-            metavar="NAME",
-            help="Cut texts by a tokenizer.json: the file, its folder, or owner/name on the hub; kept in the model.",
-            show_default=False,
-        ),
-    ] = None,
+    tokenizer: TokenizerOption = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)
     ] = None,
@@ -220,7 +212,7 @@ def train(
     if vectors is not None:
         record["token_table"] = {"file": str(token_table), **vectors.record}
     if cut is not None:
-        record["tokenizer"] = {"name": tokenizer, "digest": hashlib.sha256(cut.content).hexdigest()}
+        record["tokenizer"] = {"name": tokenizer, "digest": cut.digest}
     chosen_by = None
     if held_out is not None:
         record["validation"] = table_record(held_out)
