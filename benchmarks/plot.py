@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ablation import page as ablation_page
 from accuracy import VARIANTS
 from cells import NONE, Correct, difference, interval_cell, table_of
 from records import RESULTS, entries, unpack, unpack_places
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         readme: filled(readme.read_text(), short),
         ROOT / "docs" / "results.md": page,
         ROOT / "docs" / "reproduction.md": reproduction_page(entries("reproduction", RESULTS)),
+        ROOT / "docs" / "ablation.md": ablation_page(entries("ablation", RESULTS)),
     }
     for path, text in wanted.items():
         if options.check:

@@ -9,13 +9,12 @@ import numpy as np
 from accuracy import run_ours
 from cells import NONE, Correct, difference, interval_cell, table_of
 from records import unpack
-from sets import NUM_FOLDS, Dataset, Part
+from sets import NUM_FOLDS, Dataset
 from textlattice.config import Config, preset
-from textlattice.data.spool import StoredTexts
-from textlattice.runtime.token_table import TokenTable, read_token_table, write_token_table
-from textlattice.tables.build import TableSettings, build_token_table
-from textlattice.tables.corpus import Texts
+from textlattice.text.document import TextReader
 from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
+from vectors import Vectors
+from vectors import table_of as vectors_of
 
 WITHOUT_VECTORS = {"model.injected_channels": 0}
 WITHOUT_SENTIMENT = {"model.sentiment_positions": []}
@@ -40,11 +39,13 @@ class Row:
         published: Accuracy in print, in per cent; None where the paper has no such row.
         settings: What it changes in the preset `paper`.
         vectors: Which token vectors are injected.
+        same_as: Table and row with the same settings, whose run serves this one too.
     """
 
     published: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    vectors: str = "umap"
+    vectors: Vectors = "umap"
+    same_as: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,9 @@ TABLES = {
         title="Convolution, without vectors and sentiment",
         set="rt2k",
         rows={
-            "full": Row(published=81.96, settings=BASIC, vectors="none"),
+            "full": Row(
+                published=81.96, settings=BASIC, vectors="none", same_as=(2, "a feature over all tokens")
+            ),
             "depth-wise": Row(
                 published=76.38, settings=BASIC | {"model.convolution": "depthwise"}, vectors="none"
             ),
@@ -91,10 +94,13 @@ TABLES = {
         title="Injected vectors, without sentiment; in print those of DeBERTa-v3, here those of MiniLM",
         set="rt2k",
         rows={
-            "none": Row(published=81.96, settings=BASIC, vectors="none"),
-            "UMAP": Row(published=84.04, settings=WITHOUT_SENTIMENT, vectors="umap"),
+            "none": Row(
+                published=81.96, settings=BASIC, vectors="none", same_as=(2, "a feature over all tokens")
+            ),
+            "UMAP": Row(published=84.04, settings=WITHOUT_SENTIMENT, same_as=(5, "nowhere")),
             "PCA": Row(settings=WITHOUT_SENTIMENT, vectors="pca"),
             "of the training texts": Row(settings=WITHOUT_SENTIMENT, vectors="own"),
+            "of plain English": Row(settings=WITHOUT_SENTIMENT, vectors="english"),
             "random": Row(settings=WITHOUT_SENTIMENT, vectors="random"),
         },
     ),
@@ -102,7 +108,7 @@ TABLES = {
         title="Where polarity and subjectivity enter (linear type 1)",
         set="rt2k",
         rows={
-            "nowhere": Row(published=83.30, settings=_positions()),
+            "nowhere": Row(published=83.30, settings=WITHOUT_SENTIMENT),
             "1": Row(published=84.36, settings=_positions(1)),
             "2": Row(published=85.15, settings=_positions(2)),
             "3": Row(published=82.38, settings=_positions(3)),
@@ -116,8 +122,8 @@ TABLES = {
         title="The layer through which they enter, positions 2 and 3",
         set="rt2k",
         rows={
-            "none": Row(published=84.04, settings=WITHOUT_SENTIMENT),
-            "linear type 1": Row(published=85.78, settings=_positions(2, 3)),
+            "none": Row(published=84.04, settings=WITHOUT_SENTIMENT, same_as=(5, "nowhere")),
+            "linear type 1": Row(published=85.78, settings=_positions(2, 3), same_as=(5, "2, 3")),
             "linear type 2": Row(published=85.24, settings=_positions(2, 3) | {"model.sentiment": "linear2"}),
             "convolution": Row(published=86.71, settings=_positions(2, 3) | {"model.sentiment": "conv"}),
         },
@@ -136,6 +142,11 @@ TABLES = {
 }
 
 
+def run_of(table: int, row: str) -> tuple[int, str]:
+    """Table and row whose run serves a row: itself, but for rows that stand in more than one table."""
+    return TABLES[table].rows[row].same_as or (table, row)
+
+
 def settings_of(row: Row, name: str, *, epochs: int | None, seed: int) -> Config:
     """The settings of a row: those of the preset `paper` with what the row changes.
 
@@ -151,7 +162,9 @@ def settings_of(row: Row, name: str, *, epochs: int | None, seed: int) -> Config
     return config.with_settings({"train.batch_size": PUBLISHED_BATCH.get(name, config.train.batch_size)})
 
 
-def run_row(row: Row, data: Dataset, config: Config, *, model: Path, cache: Path) -> dict[str, Any]:
+def run_row(
+    row: Row, data: Dataset, config: Config, *, model: Path, cache: Path, folder: str | None = None
+) -> dict[str, Any]:
     """Figures of one row on one data set.
 
     Args:
@@ -160,59 +173,20 @@ def run_row(row: Row, data: Dataset, config: Config, *, model: Path, cache: Path
         config: From `settings_of`.
         model: Folder of the language model whose tokens, and vectors, are read.
         cache: Folder where token tables are kept.
+        folder: Of the data sets.
     """
-    table = token_table_of(row, config, data.train, model=model, cache=cache)
     tokenizer = FileTokenizer((model / TOKENIZER).read_bytes())
+    table = vectors_of(
+        row.vectors,
+        lexicon=bool(row.settings.get("model.sentiment_positions", True)),
+        texts=data.train.texts,
+        reader=TextReader(config=config.text, cut=tokenizer),
+        model=model,
+        cache=cache,
+        data=folder,
+    )
     figures = run_ours(data, config, token_table=table, tokenizer=tokenizer)
     return figures | {"token_table": None if table is None else table.record}
-
-
-def token_table_of(row: Row, config: Config, texts: Part, *, model: Path, cache: Path) -> TokenTable | None:
-    """The table of a row: vectors, and polarity where it enters; None where the row reads neither.
-
-    Args:
-        row: The row.
-        config: Its settings.
-        texts: Training rows, of which `own` vectors are made.
-        model: Folder of the language model.
-        cache: Tables of the language model, which do not depend on the texts, are kept here.
-    """
-    lexicon = ("textblob",) if row.settings.get("model.sentiment_positions", True) else ()
-    if row.vectors == "none":
-        return build_token_table(lexicon=lexicon, config=config.text).table if lexicon else None
-    if row.vectors == "own":
-        settings = TableSettings(dim=64)
-        return build_token_table(
-            texts=_as_source(texts), lexicon=lexicon, settings=settings, config=config.text
-        ).table
-    path = cache / f"{row.vectors}{'_sentiment' if lexicon else ''}.safetensors"
-    if not path.exists():
-        method = "pca" if row.vectors == "random" else row.vectors
-        settings = TableSettings(dim=64, method=method)  # type: ignore[arg-type]
-        table = build_token_table(
-            model=str(model), lexicon=lexicon, settings=settings, config=config.text
-        ).table
-        if row.vectors == "random":
-            table = _random(table, has_sentiment=bool(lexicon))
-        cache.mkdir(parents=True, exist_ok=True)
-        write_token_table(table, path)
-    return read_token_table(path)
-
-
-def _random(table: TokenTable, *, has_sentiment: bool) -> TokenTable:
-    """The same words with vectors drawn at random; polarity and subjectivity stay."""
-    vectors = table.vectors.copy()
-    end = vectors.shape[1] - (2 if has_sentiment else 0)
-    deviation = vectors[:, :end].std()
-    vectors[:, :end] = np.random.default_rng(0).normal(0, deviation, (len(vectors), end))
-    return TokenTable(keys=table.keys, vectors=vectors, record=table.record | {"method": "random"})
-
-
-def _as_source(part: Part) -> Texts:
-    texts = StoredTexts()
-    for text in part.texts:
-        texts.append(text)
-    return Texts(sources=("training texts",), texts=texts, rejects=[], digest="")
 
 
 # The page.
@@ -234,14 +208,20 @@ def page(runs: list[dict[str, Any]]) -> str:
     """The page of all tables that were run."""
     parts = [PAGE_HEAD]
     for number, table in TABLES.items():
-        of_table = [run for run in runs if run["key"]["table"] == number]
-        for scale in sorted({_scale(run) for run in of_table}):
-            at_scale = {run["key"]["row"]: run for run in of_table if _scale(run) == scale}
+        served = {name: [run for run in runs if _place(run) == run_of(number, name)] for name in table.rows}
+        for scale in sorted({_scale(run) for of_row in served.values() for run in of_row}):
+            at_scale = {
+                name: run for name, of_row in served.items() for run in of_row if _scale(run) == scale
+            }
             rows = [_cells(name, row, at_scale, table) for name, row in table.rows.items()]
             parts += [f"## Table {number}: {table.title}\n", f"{scale}.\n", table_of(COLUMNS, rows), ""]
     if len(parts) == 1:
         parts.append("The measurements are being made.")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _place(run: dict[str, Any]) -> tuple[int, str]:
+    return run["key"]["table"], run["key"]["row"]
 
 
 def _scale(run: dict[str, Any]) -> str:

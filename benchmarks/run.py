@@ -2,7 +2,8 @@
 
 For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`, or
 `python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`, or
-`python benchmarks/run.py reproduce --table 5 --row 2`.
+`python benchmarks/run.py reproduce --table 5 --row 2`, or
+`python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`.
 """
 
 import argparse
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import torch
 
+from ablation import INGREDIENTS, ROWS, held_out, run_ingredient
 from accuracy import VARIANTS, run_linear, run_ours
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
-from reproduction import SHORT_EPOCHS, TABLES, run_row, settings_of
+from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
 from sets import NUM_FOLDS, SETS, TASKS, read_dataset
 from speed import LENGTHS, run_attention, run_length
 from textlattice.baselines.linear import BASELINES, fitting_baselines
@@ -62,7 +64,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     reproduce.add_argument("--table", type=int, required=True, choices=TABLES)
     reproduce.add_argument("--row", help="one row by its name; default: each that is not there yet")
-    reproduce.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
     reproduce.add_argument("--full", action="store_true", help="70 epochs, and all ten folds of rt2k")
     reproduce.add_argument("--set", choices=SETS, help="another data set than that of the table")
     reproduce.add_argument("--limit", type=int, help="random rows of each part")
@@ -71,14 +72,25 @@ def main(arguments: list[str] | None = None) -> None:
     reproduce.add_argument("--seed", type=int, default=0)
     reproduce.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
     reproduce.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
-    reproduce.add_argument(
-        "--tables",
-        type=Path,
-        default=RESULTS / "token_tables",
-        metavar="DIR",
-        help="where token tables are kept",
-    )
     reproduce.set_defaults(run=run_reproduce)
+    ablation = commands.add_parser(
+        "ablation", help="one ingredient of the published model in ours, judged by held-out training rows"
+    )
+    ablation.add_argument("--set", required=True, choices=ROWS)
+    ablation.add_argument("--ingredient", choices=INGREDIENTS, help="default: each that is not there yet")
+    ablation.add_argument("--seed", type=int, default=0)
+    ablation.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    ablation.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    ablation.set_defaults(run=run_ablation)
+    for command in (reproduce, ablation):
+        command.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
+        command.add_argument(
+            "--tables",
+            type=Path,
+            default=RESULTS / "token_tables",
+            metavar="DIR",
+            help="where token tables are kept",
+        )
     for command in commands.choices.values():
         command.add_argument("--force", action="store_true", help="run again what is there already")
         command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
@@ -142,28 +154,23 @@ def run_reproduce(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     for row_name in [options.row] if options.row else table.rows:
+        number, row_name = run_of(options.table, row_name)
         for fold in folds:
             key = {
-                **{
-                    "table": options.table,
-                    "row": row_name,
-                    "set": name,
-                    "fold": fold,
-                    "limit": options.limit,
-                },
+                **{"table": number, "row": row_name, "set": name, "fold": fold, "limit": options.limit},
                 **{"epochs": epochs, "max_minutes": options.max_minutes, "seed": options.seed},
             }
             if find("reproduction", key, options.results) and not options.force:
                 print(f"{_words(key)}: is there already", file=sys.stderr)
                 continue
             print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
-            row = table.rows[row_name]
+            row = TABLES[number].rows[row_name]
             data = read_dataset(name, options.data, fold=fold, limit=options.limit)
             config = settings_of(row, name, epochs=epochs, seed=options.seed)
             config = config.with_settings(
                 {"train.max_minutes": options.max_minutes, "train.threads": options.threads}
             )
-            figures = run_row(row, data, config, model=model, cache=options.tables)
+            figures = run_row(row, data, config, model=model, cache=options.tables, folder=options.data)
             path = add("reproduction", key, figures, options.results)
             accuracy = 100 * figures["models"]["ours"]["accuracy"]
             minutes = figures["train_seconds"] / 60
@@ -171,6 +178,31 @@ def run_reproduce(options: argparse.Namespace) -> None:
                 f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}",
                 flush=True,
             )
+
+
+def run_ablation(options: argparse.Namespace) -> None:
+    """One entry an ingredient."""
+    model = options.model or _installed_model()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
+    data = None
+    for name in [options.ingredient] if options.ingredient else INGREDIENTS:
+        key = {"ingredient": name, "set": options.set, "seed": options.seed}
+        if find("ablation", key, options.results) and not options.force:
+            print(f"{_words(key)}: is there already", file=sys.stderr)
+            continue
+        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+        data = data or held_out(read_dataset(options.set, options.data))
+        figures = run_ingredient(
+            INGREDIENTS[name], data, config, model=model, cache=options.tables, folder=options.data
+        )
+        path = add("ablation", key, figures, options.results)
+        shown = {
+            part: round(100 * judged["accuracy"], 2) for part, judged in figures["models"].items() if judged
+        }
+        minutes = figures["train_seconds"] / 60
+        print(f"{_words(key)}: accuracy {shown}, trained in {minutes:.1f} min; {path.name}", flush=True)
 
 
 def _installed_model() -> Path:
