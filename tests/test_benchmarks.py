@@ -20,9 +20,9 @@ from textlattice.training.wide import read_keys
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
 tests_of_that_name = sys.modules.pop("reliability", None)
-accuracy, plot, records, reliability, reproduction, run, sets, speed = (
-    import_module(name)
-    for name in ("accuracy", "plot", "records", "reliability", "reproduction", "run", "sets", "speed")
+NAMES = "ablation accuracy plot records reliability reproduction run sets speed vectors"
+ablation, accuracy, plot, records, reliability, reproduction, run, sets, speed, vectors = (
+    import_module(name) for name in NAMES.split()
 )
 sys.path.pop(0)
 del sys.modules["reliability"]

