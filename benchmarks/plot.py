@@ -11,6 +11,9 @@ import numpy as np
 from ablation import page as ablation_page
 from accuracy import VARIANTS
 from cells import NONE, Correct, difference, interval_cell, table_of
+from graph_study import PICTURES, by_set
+from graph_study import page as graph_page
+from pictures import draw_example, draw_in_degrees
 from records import RESULTS, entries, unpack, unpack_places
 from reproduction import page as reproduction_page
 from sets import NUM_FOLDS, TASKS
@@ -49,12 +52,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     short, page = tables(RESULTS)
+    graphs = entries("graph", RESULTS)
     readme = ROOT / "README.md"
     wanted = {
         readme: filled(readme.read_text(), short),
         ROOT / "docs" / "results.md": page,
         ROOT / "docs" / "reproduction.md": reproduction_page(entries("reproduction", RESULTS)),
         ROOT / "docs" / "ablation.md": ablation_page(entries("ablation", RESULTS)),
+        ROOT / "docs" / "graph.md": graph_page(graphs),
     }
     for path, text in wanted.items():
         if options.check:
@@ -63,6 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
+    if graphs and not options.check:
+        degrees, example = (ROOT / "docs" / name for name in PICTURES)
+        sets = by_set(graphs)
+        draw_in_degrees({TITLES[name]: runs for name, runs in sets.items()}, degrees)
+        draw_example(*next(reversed(sets.values()))[0]["example"].values(), example)
 
 
 def filled(text: str, table: str) -> str:

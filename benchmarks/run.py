@@ -3,7 +3,8 @@
 For example: `python benchmarks/run.py accuracy --set imdb --variant full --data DIR`, or
 `python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`, or
 `python benchmarks/run.py reproduce --table 5 --row 2`, or
-`python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`.
+`python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`, or
+`python benchmarks/run.py graph --set imdb`.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import torch
 
 from ablation import INGREDIENTS, ROWS, held_out, run_ingredient
 from accuracy import VARIANTS, run_linear, run_ours
+from graph_study import study
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
@@ -82,6 +84,12 @@ def main(arguments: list[str] | None = None) -> None:
     ablation.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
     ablation.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     ablation.set_defaults(run=run_ablation)
+    graph = commands.add_parser("graph", help="which edges a trained model keeps, and whether they matter")
+    graph.add_argument("--set", required=True, choices=ROWS)
+    graph.add_argument("--seed", type=int, default=0)
+    graph.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    graph.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    graph.set_defaults(run=run_graph)
     for command in (reproduce, ablation):
         command.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
         command.add_argument(
@@ -203,6 +211,22 @@ def run_ablation(options: argparse.Namespace) -> None:
         }
         minutes = figures["train_seconds"] / 60
         print(f"{_words(key)}: accuracy {shown}, trained in {minutes:.1f} min; {path.name}", flush=True)
+
+
+def run_graph(options: argparse.Namespace) -> None:
+    """One entry: a model trained on the rows of the ablations, and its kept edges."""
+    key = {"set": options.set, "seed": options.seed}
+    if find("graph", key, options.results) and not options.force:
+        print(f"{_words(key)}: is there already", file=sys.stderr)
+        return
+    print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
+    figures = study(held_out(read_dataset(options.set, options.data)), config)
+    path = add("graph", key, figures, options.results)
+    shown = {name: round(100 * shut["accuracy"], 2) for name, shut in figures["shut"].items()}
+    print(f"{_words(key)}: accuracy with edges shut {shown}; {path.name}", flush=True)
 
 
 def _installed_model() -> Path:

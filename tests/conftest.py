@@ -57,6 +57,14 @@ def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytes
     return path
 
 
+@pytest.fixture(scope="session")
+def small_sets(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of data sets for the benchmarks, in a few rows."""
+    from benchmark_scripts import write_sets
+
+    return write_sets(tmp_path_factory.mktemp("data"))
+
+
 TOPICS = {"sea": "waves salt harbour", "war": "cannon siege treaty", "art": "canvas opera sonnet"}
 STARS = ("awful dull", "weak thin", "plain fair", "fine warm", "superb radiant")
 

@@ -5,8 +5,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from benchmark_scripts import ablation, records, run, sets, vectors
 from tables.models import vocabulary, word_piece, write_model
-from test_benchmarks import ablation, data, records, run, sets, vectors  # noqa: F401 - data is a fixture
 from textlattice.config import TextConfig, preset
 from textlattice.errors import ConfigError
 from textlattice.text.document import TextReader
@@ -23,7 +23,7 @@ def test_vectors_of_each_kind(tmp_path, monkeypatch):
     for name in ("nltk_misc", "novels", "wikipedia"):
         pyarrow.parquet.write_table(pyarrow.table({"text": TEXTS}), english / f"{name}.parquet")
 
-    def made(kind, *, lexicon=False, data=str(tmp_path)):  # noqa: F811
+    def made(kind, *, lexicon=False, data=str(tmp_path)):
         return vectors.table_of(
             kind,
             lexicon=lexicon,
@@ -80,11 +80,11 @@ def test_rows_of_ag_news_are_random_and_the_same_every_time():
     assert abs(first.test.labels.count("pos") / 15_000 - 0.5) < 0.02
 
 
-def test_an_ingredient_from_the_command_line(data, tmp_path, capsys, monkeypatch):  # noqa: F811
+def test_an_ingredient_from_the_command_line(small_sets, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run, "preset", lambda name: preset({"base": "tiny"}[name]))
     monkeypatch.setitem(ablation.ROWS, "imdb", ablation.Rows(num_fit=40, num_judged=20, by_block=True))
     model = write_model(tmp_path / "model", word_piece(), len(vocabulary(word_piece())))
-    arguments = ["ablation", "--set", "imdb", "--data", str(data), "--model", str(model), "--threads", "1"]
+    arguments = ["ablation", "--set", "imdb", "--data", small_sets, "--model", str(model), "--threads", "1"]
     arguments += ["--results", str(tmp_path / "results"), "--tables", str(tmp_path / "tables")]
     for ingredient in ("none", "vectors of the training texts"):
         run.main([*arguments, "--ingredient", ingredient])

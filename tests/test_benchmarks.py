@@ -1,14 +1,12 @@
 import json
-import sys
 import warnings
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from benchmark_scripts import accuracy, plot, records, reliability, rows, run, sets, speed
 from textlattice.baselines.linear import fitting_baselines
 from textlattice.config import preset
 from textlattice.progress import Progress
@@ -18,18 +16,6 @@ from textlattice.training.network import network_logits
 from textlattice.training.save import predictor_of
 from textlattice.training.wide import read_keys
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
-tests_of_that_name = sys.modules.pop("reliability", None)
-NAMES = "ablation accuracy plot records reliability reproduction run sets speed vectors"
-ablation, accuracy, plot, records, reliability, reproduction, run, sets, speed, vectors = (
-    import_module(name) for name in NAMES.split()
-)
-sys.path.pop(0)
-del sys.modules["reliability"]
-if tests_of_that_name is not None:
-    sys.modules["reliability"] = tests_of_that_name
-
-WORDS = {"good": ["fine", "great", "lovely"], "bad": ["awful", "poor", "dull"]}
 KEY = {
     "set": "imdb",
     "variant": "full",
@@ -41,43 +27,19 @@ KEY = {
 }
 
 
-def rows(num_rows, seed):
-    generator = np.random.default_rng(seed)
-    labels = [str(label) for label in generator.choice(list(WORDS), num_rows)]
-    filler = ["the", "film", "was", "seen", "by", "us"]
-    return [
-        " ".join([*generator.choice(filler, 4), generator.choice(WORDS[label])]) for label in labels
-    ], labels
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    for name, part, num_rows, seed in [
-        ("imdb", "train", 60, 0), ("imdb", "test", 20, 1), ("rt2k", "train", 18, 2), ("rt2k", "test", 2, 3),
-    ]:  # fmt: skip
-        texts, labels = rows(num_rows, seed)
-        columns = {"text": texts, "label_name": labels, "label": [int(label == "good") for label in labels]}
-        if name == "rt2k":
-            columns["fold"] = [row % 10 for row in range(num_rows)]
-        (folder / name).mkdir(exist_ok=True)
-        pyarrow.parquet.write_table(pyarrow.table(columns), folder / name / f"{part}.parquet")
-    return str(folder)
-
-
 # Data sets.
 
 
-def test_a_fold_is_tested_on_and_the_others_trained_on(data):
+def test_a_fold_is_tested_on_and_the_others_trained_on(small_sets):
     sizes = [
         (len(part.train.texts), len(part.test.texts))
-        for part in (sets.read_dataset("rt2k", data, fold=fold) for fold in (0, 9))
+        for part in (sets.read_dataset("rt2k", small_sets, fold=fold) for fold in (0, 9))
     ]
     assert sizes == [(17, 3), (19, 1)]
 
 
-def test_a_limit_takes_the_same_rows_every_time(data, monkeypatch):
-    monkeypatch.setenv("TEXTLATTICE_DATA", data)
+def test_a_limit_takes_the_same_rows_every_time(small_sets, monkeypatch):
+    monkeypatch.setenv("TEXTLATTICE_DATA", small_sets)
     first, second = (sets.read_dataset("imdb", None, limit=7) for _ in range(2))
     assert first == second
     assert (len(first.train.texts), len(first.test.labels)) == (7, 7)
@@ -133,8 +95,18 @@ def test_of_two_machines_the_newest_run_counts(tmp_path):
 # Runs.
 
 
-def test_accuracy_from_the_command_line(data, tmp_path, capsys):
-    words = ["accuracy", "--set", "imdb", "--data", data, "--results", str(tmp_path), "--preset", "tiny"]
+def test_accuracy_from_the_command_line(small_sets, tmp_path, capsys):
+    words = [
+        "accuracy",
+        "--set",
+        "imdb",
+        "--data",
+        small_sets,
+        "--results",
+        str(tmp_path),
+        "--preset",
+        "tiny",
+    ]
     run.main([*words, "--variant", "full", "--settings", "train.epochs=1"])
     run.main([*words, "--variant", "linear"])
     (full,) = (entry for entry in records.entries("accuracy", tmp_path) if entry["key"]["variant"] == "full")
@@ -207,10 +179,20 @@ def test_labels_of_other_kinds_from_the_command_line(other_data, tmp_path, monke
     assert "| SST-5 | plain |" in page
 
 
-def test_plain_is_for_an_order(data, tmp_path):
+def test_plain_is_for_an_order(small_sets, tmp_path):
     with pytest.raises(SystemExit, match="--variant plain is for labels in an order, got --set imdb"):
         run.main(
-            ["accuracy", "--set", "imdb", "--variant", "plain", "--data", data, "--results", str(tmp_path)]
+            [
+                "accuracy",
+                "--set",
+                "imdb",
+                "--variant",
+                "plain",
+                "--data",
+                small_sets,
+                "--results",
+                str(tmp_path),
+            ]
         )
 
 
@@ -219,8 +201,18 @@ def test_packed_places_come_back():
         np.testing.assert_array_equal(records.unpack_places(records.pack_places(values)), values)
 
 
-def test_a_setting_that_is_none_is_refused_in_words(data, tmp_path):
-    words = ["accuracy", "--set", "imdb", "--variant", "full", "--data", data, "--results", str(tmp_path)]
+def test_a_setting_that_is_none_is_refused_in_words(small_sets, tmp_path):
+    words = [
+        "accuracy",
+        "--set",
+        "imdb",
+        "--variant",
+        "full",
+        "--data",
+        small_sets,
+        "--results",
+        str(tmp_path),
+    ]
     with pytest.raises(SystemExit, match=r"unknown setting model.width"):
         run.main([*words, "--settings", "model.width=3"])
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmark_scripts import records, reproduction, run
 from tables.models import vocabulary, word_piece, write_model
-from test_benchmarks import data, records, reproduction, run  # noqa: F401 - data is a fixture
 from textlattice.config import preset
 
 ROWS = [(number, name) for number, table in reproduction.TABLES.items() for name in table.rows]
@@ -65,7 +65,7 @@ def model(tmp_path):
     return write_model(tmp_path / "model", tokenizer, len(vocabulary(tokenizer)))
 
 
-def test_a_row_from_the_command_line(data, model, tmp_path, capsys):  # noqa: F811
+def test_a_row_from_the_command_line(small_sets, model, tmp_path, capsys):
     arguments = [
         "reproduce",
         "--table",
@@ -77,7 +77,7 @@ def test_a_row_from_the_command_line(data, model, tmp_path, capsys):  # noqa: F8
         "--epochs",
         "1",
         "--data",
-        str(data),
+        small_sets,
     ]
     arguments += ["--model", str(model), "--threads", "1", "--results", str(tmp_path / "results")]
     run.main(arguments)
