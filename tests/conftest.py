@@ -65,6 +65,41 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_sets(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture
+def cut_training(tiny_texts: tuple[list[str], list[str]], tmp_path: Path) -> Callable[..., tuple[Any, Any]]:
+    """Trains with some settings: once whole, once cut after so many moves of the progress bar and gone on with."""
+    from textlattice.progress import Progress
+    from textlattice.training.checkpoint import Checkpoint, training_run
+    from textlattice.training.fit import fit
+
+    class Dying(Progress):
+        left = 0
+
+        def advance(self, *values: Any, **more: Any) -> None:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+    def train(config: Any, *, moves: int) -> tuple[Any, Any]:
+        texts, labels = tiny_texts
+        validation = (texts[:20], labels[:20])
+        expected = fit(texts, labels, config, validation=validation)
+        run, dying = training_run(config, [texts, labels], threads=1), Dying()
+        dying.left = moves
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                *(texts, labels, config),
+                validation=validation,
+                checkpoint=Checkpoint(tmp_path / "cut", run, minutes=0.0),
+                progress=dying,
+            )
+        checkpoint = Checkpoint(tmp_path / "cut", run, minutes=0.0)
+        checkpoint.resume()
+        return expected, fit(texts, labels, config, validation=validation, checkpoint=checkpoint)
+
+    return train
+
+
 TOPICS = {"sea": "waves salt harbour", "war": "cannon siege treaty", "art": "canvas opera sonnet"}
 STARS = ("awful dull", "weak thin", "plain fair", "fine warm", "superb radiant")
 

@@ -170,6 +170,11 @@ class CnnGnnConfig:
         return self.injected_channels
 
     @property
+    def reads_words(self) -> bool:
+        """Whether it learns a row for each known word."""
+        return True
+
+    @property
     def reads_counts(self) -> bool:
         """Whether it asks how frequent words are."""
         return False
@@ -271,9 +276,125 @@ class PublishedConfig:
         return self.injected_channels + (_NUM_SENTIMENTS if self.sentiment_positions else 0)
 
     @property
+    def reads_words(self) -> bool:
+        """Whether it asks which words are known."""
+        return self.reads_counts
+
+    @property
     def reads_counts(self) -> bool:
         """Whether it asks how frequent words are."""
         return self.edge_sampling != "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidConfig:
+    """The language-model pyramid (arXiv 2511.05752), which prints no settings: these are ours.
+
+    Args:
+        family: Which network these settings are of.
+        encoder: What reads the tokens: `form` our own layers over spelling and words, `table` the vectors of a token
+            table, `language_model` the hidden states of one.
+        char_channels: Width of the character table and its two convolutions, of `form`.
+        word_channels: Width of word rows and of spelling, of `form`.
+        injected_channels: Width of the vectors of the token table; training sets it, 0 means no table.
+        state_channels: Width of each hidden state of the language model; training sets it.
+        num_states: Layers of the language model that are read, evenly spread up to the last.
+        channels: Width of a unit.
+        num_scales: Scales: tokens, then units of two, four, eight tokens.
+        units: What units are: `pairs` of the scale below, or the same within `sentences`, which are the highest scale.
+        top_down: How larger units tell smaller ones: by `sum`, by `gate`, or not at all (`none`).
+        edges: Whom a unit hears: `adjacent` units, its `tree` (parent and children), `similar` units.
+        num_similar: Similar units that a unit hears at most.
+        least_similarity: Cosine from which on units are similar.
+        similarity_temperature: Difference of cosines at which an edge is wholly open.
+        num_layers: Layers of attention over the graph; 0 leaves the graph out.
+        num_heads: Attention heads; must divide `channels`.
+        head_channels: Hidden width of the classifier.
+        dropout: Probability that a channel is dropped in training.
+        word_dropout: Probability that the word row of a token is dropped in training, of `form`.
+
+    Source: MSF-GNN (arXiv 2511.05752); feature pyramid networks (arXiv 1612.03144).
+    """
+
+    family: Literal["pyramid"] = "pyramid"
+    encoder: Literal["form", "table", "language_model"] = "form"
+    char_channels: int = 32
+    word_channels: int = 64
+    injected_channels: int = 0
+    state_channels: int = 0
+    num_states: int = 2
+    channels: int = 128
+    num_scales: int = 4
+    units: Literal["pairs", "sentences"] = "pairs"
+    top_down: Literal["sum", "gate", "none"] = "sum"
+    edges: tuple[str, ...] = ("adjacent", "tree", "similar")
+    num_similar: int = 4
+    least_similarity: float = 0.3
+    similarity_temperature: float = 0.05
+    num_layers: int = 2
+    num_heads: int = 4
+    head_channels: int = 128
+    dropout: float = 0.1
+    word_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in (
+            *("char_channels", "word_channels", "channels", "num_scales", "num_states"),
+            *("num_similar", "num_heads", "head_channels"),
+        ):
+            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
+        for name in ("injected_channels", "state_channels", "num_layers"):
+            _require(
+                getattr(self, name) >= 0, f"model.{name} must not be negative, got {getattr(self, name)}."
+            )
+        _require(self.num_scales <= 8, f"model.num_scales must lie in 1..8, got {self.num_scales}.")
+        _require(
+            self.channels % self.num_heads == 0,
+            f"model.num_heads must divide model.channels, got {self.num_heads} and {self.channels}.",
+        )
+        kinds = ("adjacent", "tree", "similar")
+        _require(
+            set(self.edges) <= set(kinds),
+            f"model.edges must be among {', '.join(kinds)}, got {self.edges}.",
+        )
+        _require(
+            -1 <= self.least_similarity <= 1,
+            f"model.least_similarity must be a cosine in [-1, 1], got {self.least_similarity}.",
+        )
+        _require(
+            1e-6 <= self.similarity_temperature < math.inf,
+            "model.similarity_temperature must be finite and at least 1e-6, got "
+            f"{self.similarity_temperature}.",
+        )
+        for name in ("dropout", "word_dropout"):
+            _require(
+                0 <= getattr(self, name) < 1, f"model.{name} must lie in [0, 1), got {getattr(self, name)}."
+            )
+
+    @property
+    def child_slots(self) -> int:
+        """Children that a unit hears: both of a pair, of a sentence as many, evenly spread."""
+        return 2 if self.units == "pairs" else 4
+
+    @property
+    def degree(self) -> int:
+        """Slots per unit in the neighbour table, similar units aside: itself, two on either side, parent, children."""
+        return 1 + 4 * ("adjacent" in self.edges) + (1 + self.child_slots) * ("tree" in self.edges)
+
+    @property
+    def table_channels(self) -> int:
+        """Numbers that a token takes from the token table."""
+        return self.injected_channels
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether it learns a row for each known word."""
+        return self.encoder == "form"
+
+    @property
+    def reads_counts(self) -> bool:
+        """Whether it asks how frequent words are."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,7 +491,7 @@ class Config:
 
     text: TextConfig = field(default_factory=TextConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
-    model: CnnGnnConfig | PublishedConfig = field(default_factory=CnnGnnConfig)
+    model: CnnGnnConfig | PublishedConfig | PyramidConfig = field(default_factory=CnnGnnConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
@@ -421,6 +542,7 @@ PRESETS: dict[str, Config] = {
         ),
         train=TrainConfig(epochs=3, batch_size=16, least_steps=1, learning_rate=5e-3, ema_decay=0.9),
     ),
+    "pyramid": Config(model=PyramidConfig()),
     "paper": Config(  # arXiv 2507.07414, table 9
         graph=GraphConfig(
             lattice_offsets=(tuple(range(2, 21, 2)), tuple(range(3, 18, 2))),

@@ -10,11 +10,9 @@ from textlattice import load
 from textlattice.config import Config, GraphConfig, PublishedConfig, from_dict, preset, to_dict
 from textlattice.errors import ArtefactError, ConfigError
 from textlattice.models.published import PublishedClassifier
-from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.token_table import TokenTable, token_table
 from textlattice.text.vocabulary import word_keys
-from textlattice.training.checkpoint import Checkpoint, training_run
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
 
@@ -62,7 +60,7 @@ def test_settings_keep_their_family():
     assert again == SMALL
     assert from_dict(Config, {}).model.family == "cnn_gnn"
     with pytest.raises(
-        ConfigError, match=r"config\.model\.family must be one of cnn_gnn, published, got 'x'"
+        ConfigError, match=r"config\.model\.family must be one of cnn_gnn, published, pyramid, got 'x'"
     ):
         from_dict(Config, {"model": {"family": "x"}})
     with pytest.raises(ConfigError, match=r"model\.family must be one of cnn_gnn, got 'published'"):
@@ -101,33 +99,12 @@ def test_it_learns(tiny_texts):
     assert np.mean([a == b for a, b in zip(answers, labels, strict=True)]) > 0.8
 
 
-def test_a_training_that_is_cut_ends_with_the_same_bits(tmp_path, tiny_texts):
+def test_a_training_that_is_cut_ends_with_the_same_bits(cut_training):
     """Also the running averages of the norms, which no optimiser holds."""
-    texts, labels = tiny_texts
-    validation = (texts[:20], labels[:20])
-    expected = fit(texts, labels, SMALL, validation=validation)
-    run = training_run(SMALL, [texts, labels], threads=1)
-    checkpoint = Checkpoint(tmp_path / "c", run, minutes=0.0)
-    with pytest.raises(KeyboardInterrupt):
-        fit(texts, labels, SMALL, validation=validation, checkpoint=checkpoint, progress=_Dying(15))
-    checkpoint = Checkpoint(tmp_path / "c", run, minutes=0.0)
-    checkpoint.resume()
-    found = fit(texts, labels, SMALL, validation=validation, checkpoint=checkpoint)
+    expected, found = cut_training(SMALL, moves=15)
     wanted = expected.model.state_dict()
     assert any("running_var" in name for name in wanted)
     assert all(torch.equal(value, wanted[name]) for name, value in found.model.state_dict().items())
-
-
-class _Dying(Progress):
-    """Ends the process after so many moves."""
-
-    def __init__(self, moves):
-        self._left = moves
-
-    def advance(self, *values, **more):
-        self._left -= 1
-        if not self._left:
-            raise KeyboardInterrupt
 
 
 # The token table.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, UInt64
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBatch, Tokens
 from textlattice.config import GraphConfig, TextConfig
@@ -68,24 +68,17 @@ class Collator:
             salt: Draw of the random edges; 0 at prediction.
             inverse: Whether to make inverse tables, for the backward pass.
         """
-        counts = np.array([document.num_tokens for document in documents], np.int32)
-        doc_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        where = documents_of(documents)
+        doc_ptr = where.doc_ptr
         keys = word_keys(strings, self.text)
-        injected = self.vocabulary.injected_rows(keys)
         graphs = [self._graph(doc_ptr, block, salt, inverse) for block in (0, 1)]
         return TextBatch(
             forms=forms,
-            tokens=Tokens(
-                form=form,
-                word=self.vocabulary.word_rows(keys)[form],
-                injected=None if injected is None else injected[form],
-            ),
-            documents=Documents(
-                doc_ptr=doc_ptr, doc_index=np.repeat(np.arange(len(documents), dtype=np.int32), counts)
-            ),
+            tokens=self.tokens(keys, form),
+            documents=where,
             graph1=graphs[0],
             graph2=graphs[1],
-            ngrams=self._ngrams(keys[form], doc_ptr) if ngrams else None,
+            ngrams=self.ngrams(keys[form], doc_ptr) if ngrams else None,
         )
 
     def forms(self, strings: Sequence[str]) -> Forms[Array]:
@@ -115,11 +108,37 @@ class Collator:
         )
         return Graph(neighbours=table.neighbours, mask=table.mask, inverse=table.inverse)
 
-    def _ngrams(self, token_keys: Array, doc_ptr: Array) -> Ngrams[Array]:
+    def tokens(self, keys: UInt64[Array, " num_forms"], form: Int32[Array, " num_tokens"]) -> Tokens[Array]:
+        """What each token is.
+
+        Args:
+            keys: Of the distinct forms.
+            form: Row of each token among them.
+        """
+        injected = self.vocabulary.injected_rows(keys)
+        return Tokens(
+            form=form,
+            word=self.vocabulary.word_rows(keys)[form],
+            injected=None if injected is None else injected[form],
+        )
+
+    def ngrams(
+        self, token_keys: UInt64[Array, " num_tokens"], doc_ptr: Int32[Array, " doc_bounds"]
+    ) -> Ngrams[Array]:
+        """What the wide branch reads: the known n-grams of each document."""
         keys, doc_index = ngram_keys(token_keys, doc_ptr, self.text.ngram_order)
         row = find_rows(keys, self.vocabulary.ngrams)
         known = row >= 0
         return Ngrams(row=row[known], doc_index=doc_index[known])
+
+
+def documents_of(documents: Sequence[Document]) -> Documents[Array]:
+    """Bounds of the documents in tokens, and the owner of each token."""
+    counts = np.array([document.num_tokens for document in documents], np.int32)
+    return Documents(
+        doc_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        doc_index=np.repeat(np.arange(len(documents), dtype=np.int32), counts),
+    )
 
 
 def distinct_forms(documents: Sequence[Document]) -> tuple[list[str], Int32[Array, " num_tokens"]]:

@@ -5,7 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from textlattice.batch.collate import Collator
 from textlattice.batch.published_collate import PublishedCollator
-from textlattice.config import Config, PublishedConfig
+from textlattice.batch.pyramid_collate import PyramidCollator
+from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.text.document import Document
 from textlattice.text.vocabulary import Vocabulary
 
@@ -42,4 +43,7 @@ def make_collator(config: Config, vocabulary: Vocabulary) -> BatchMaker:
             edge_sampling=config.model.edge_sampling,
             vocabulary=vocabulary,
         )
-    return Collator(text=config.text, graph=config.graph, vocabulary=vocabulary)
+    words = Collator(text=config.text, graph=config.graph, vocabulary=vocabulary)
+    return (
+        PyramidCollator(model=config.model, words=words) if isinstance(config.model, PyramidConfig) else words
+    )

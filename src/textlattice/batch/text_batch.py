@@ -116,6 +116,8 @@ def map_arrays(part: Any, convert: Callable[[Any], Any]) -> Any:
         value = getattr(part, item.name)
         if dataclasses.is_dataclass(value):
             values[item.name] = map_arrays(value, convert)
+        elif isinstance(value, tuple):
+            values[item.name] = tuple(map_arrays(member, convert) for member in value)
         else:
             values[item.name] = None if value is None else convert(value)
     return type(part)(**values)

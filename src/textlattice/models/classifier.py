@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from textlattice.models.wide import Wide
+from textlattice.nn.act_norm import ActNorm
+from textlattice.nn.head import Head
 
 
 class Classifier(nn.Module):
@@ -30,3 +35,41 @@ class Classifier(nn.Module):
     def learned(self) -> Mapping[str, Tensor]:
         """What training changes, by name: parameters, and the running averages of norms; views."""
         return dict(self.named_parameters())
+
+
+class WideAndDeep(Classifier):
+    """A network whose document vectors are normed and read by a head, beside the wide branch.
+
+    A family builds the three parts, brings `document_vectors`, and `fill_words` where it has word rows.
+    """
+
+    norm: ActNorm
+    head: Head
+    wide: Wide
+    word_channels: int = 0
+    """Width of a word row; 0 where words have none."""
+
+    def document_vectors(self, batch: Any) -> Float[Tensor, "num_docs width"]:
+        """One vector a document, before the norm."""
+        raise NotImplementedError
+
+    def fill_words(self, rows: Float[Tensor, "num_words word_channels"]) -> None:
+        """Begins the rows of the known words with the given ones; training goes on from there."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def join(
+        self,
+        wide_weight: Float[Tensor, "num_ngrams num_outputs"],
+        wide_bias: Float[Tensor, " num_outputs"],
+        scale: float,
+    ) -> None:
+        """Takes the wide branch on its scale and brings the network to its own, so that the forward is their sum."""
+        self.wide.weight.copy_(wide_weight)
+        self.wide.bias.copy_(wide_bias)
+        self.head.output.weight.mul_(scale)
+        self.head.output.bias.mul_(scale)
+
+    def deep_logits(self, batch: Any) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits of the network alone."""
+        return self.head(self.norm(self.document_vectors(batch)))

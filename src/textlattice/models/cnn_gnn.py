@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
 from textlattice.config import CnnGnnConfig, Config, GraphConfig
-from textlattice.models.classifier import Classifier
+from textlattice.models.classifier import WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.block import ConvBlock, GraphBlock
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.gate import keep_edges, rewire
 from textlattice.nn.head import Head
-from textlattice.nn.inject import InjectedWordInput, WordInput
+from textlattice.nn.inject import InjectedWordInput, make_word_input
 from textlattice.nn.readout import Readout
 from textlattice.nn.spelling import SpellingEncoder
 
@@ -88,7 +88,7 @@ class ConvBlocks(nn.Module):
         return self.block2(self.block1(tokens, documents.doc_index), documents.doc_index)
 
 
-class CnnGnnClassifier(Classifier):
+class CnnGnnClassifier(WideAndDeep):
     """Logits of each document of a batch.
 
     Args:
@@ -107,17 +107,15 @@ class CnnGnnClassifier(Classifier):
         super().__init__()
         text, model = config.text, config.model
         assert isinstance(model, CnnGnnConfig)
+        self.word_channels = model.channels
         self.spelling = SpellingEncoder(
             text.num_characters, text.num_subwords, model.char_channels, model.channels
         )
-        if model.injected_channels:
-            self.word_input: WordInput = InjectedWordInput(
-                *(num_words, model.channels, model.dropout, model.word_dropout),
-                num_injected=num_injected,
-                injected_channels=model.injected_channels,
-            )
-        else:
-            self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
+        self.word_input = make_word_input(
+            *(num_words, model.channels, model.dropout, model.word_dropout),
+            num_injected=num_injected,
+            injected_channels=model.injected_channels,
+        )
         self.token_conv = RaggedConv(self.word_input.out_channels, model.channels, 3)
         self.blocks = GraphBlocks(model, config.graph) if model.graph_attention else ConvBlocks(model)
         self.readout = Readout(model.channels)
@@ -133,19 +131,6 @@ class CnnGnnClassifier(Classifier):
         """Takes the vectors of a token table; they are not trained. For settings that give them a width."""
         assert isinstance(self.word_input, InjectedWordInput)
         self.word_input.fill_vectors(vectors)
-
-    @torch.no_grad()
-    def join(
-        self,
-        wide_weight: Float[Tensor, "num_ngrams num_outputs"],
-        wide_bias: Float[Tensor, " num_outputs"],
-        scale: float,
-    ) -> None:
-        """Takes the wide branch on its scale and brings the network to its own, so that the forward is their sum."""
-        self.wide.weight.copy_(wide_weight)
-        self.wide.bias.copy_(wide_bias)
-        self.head.output.weight.mul_(scale)
-        self.head.output.bias.mul_(scale)
 
     def forward(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
@@ -171,10 +156,10 @@ class CnnGnnClassifier(Classifier):
         deep = self.deep(batch, forms)
         return deep + self.wide(batch.ngrams, deep.shape[0])
 
-    def deep_logits(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
-        """Logits of the graph network alone, from a batch that holds its forms."""
+    def document_vectors(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs width"]:
+        """One vector a document, from a batch that holds its forms."""
         assert batch.forms is not None
-        return self.deep(batch, self.encode_forms(batch.forms))
+        return self.read_documents(batch, self.encode_forms(batch.forms))
 
     def deep(
         self, batch: TextBatch[Tensor], forms: Float[Tensor, "num_forms channels"]

@@ -10,12 +10,15 @@ from jaxtyping import Float
 from textlattice.batch.collate import Collator
 from textlattice.batch.collators import BatchMaker
 from textlattice.batch.published_collate import PublishedCollator
+from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import Config, PublishedConfig
+from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.models.classifier import Classifier
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.counted_cost import counted_document_cost, counted_model_cost
 from textlattice.models.published import PublishedClassifier
+from textlattice.models.pyramid import PyramidClassifier
+from textlattice.models.pyramid_cost import pyramid_document_cost, pyramid_model_cost
 from textlattice.models.torch_backend import TorchBackend
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.runtime.engine import Engine
@@ -29,7 +32,8 @@ def make_classifier(config: Config, *, num_outputs: int, vocabulary: Vocabulary)
     num_injected = len(vocabulary.injected)
     if isinstance(config.model, PublishedConfig):
         return PublishedClassifier(config, num_outputs=num_outputs, num_injected=num_injected)
-    return CnnGnnClassifier(
+    family = PyramidClassifier if isinstance(config.model, PyramidConfig) else CnnGnnClassifier
+    return family(
         config,
         num_outputs=num_outputs,
         num_words=len(vocabulary.words),
@@ -46,16 +50,25 @@ def make_engine(model: Classifier, collator: BatchMaker) -> Engine:
     return WholeEngine(model, collator)
 
 
+def model_cost_of(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
+    """What a model costs; see `runtime.cost.model_cost`."""
+    if isinstance(config.model, PublishedConfig):
+        return counted_model_cost(config, vocabulary, num_outputs)
+    if isinstance(config.model, PyramidConfig):
+        return pyramid_model_cost(config, vocabulary, num_outputs)
+    return model_cost(config, vocabulary, num_outputs)
+
+
 def cost_of(
     config: Config, collator: BatchMaker, num_outputs: int, documents: Sequence[Document]
 ) -> dict[str, Any]:
     """What a model costs, and a mean document in it; see `runtime.cost`."""
-    if isinstance(config.model, PublishedConfig):
-        assert isinstance(collator, PublishedCollator)
-        model = counted_model_cost(config, collator.vocabulary, num_outputs)
+    model = model_cost_of(config, collator.vocabulary, num_outputs)
+    if isinstance(collator, PublishedCollator):
         return model | counted_document_cost(collator, config, num_outputs, documents)
+    if isinstance(collator, PyramidCollator):
+        return model | pyramid_document_cost(collator, config, num_outputs, documents)
     assert isinstance(collator, Collator)
-    model = model_cost(config, collator.vocabulary, num_outputs)
     return model | document_cost(collator, config, num_outputs, documents)
 
 

@@ -100,3 +100,25 @@ class InjectedWordInput(WordInput):
         assert injected is not None
         vectors = self.projection(F.embedding(injected, self.vectors))
         return torch.cat([super().forward(forms, form, word), self.dropout(vectors)], 1)
+
+
+def make_word_input(
+    num_words: int,
+    channels: int,
+    dropout: float,
+    word_dropout: float,
+    *,
+    num_injected: int,
+    injected_channels: int,
+) -> WordInput:
+    """The layer with or without the vectors of a token table; 0 `injected_channels` mean none."""
+    if not injected_channels:
+        return WordInput(num_words, channels, dropout, word_dropout)
+    return InjectedWordInput(
+        num_words,
+        channels,
+        dropout,
+        word_dropout,
+        num_injected=num_injected,
+        injected_channels=injected_channels,
+    )

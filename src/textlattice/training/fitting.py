@@ -12,12 +12,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from textlattice.batch.collators import BatchMaker, make_collator
-from textlattice.config import Config, PublishedConfig
+from textlattice.config import Config
 from textlattice.data.splits import affordable_rows, strata
 from textlattice.errors import DataError, TrainingError
 from textlattice.evaluation.calibrate import Mixture, fit_temperature, fit_thresholds
-from textlattice.models.classifier import Classifier
-from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.classifier import Classifier, WideAndDeep
 from textlattice.models.registry import make_classifier
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
@@ -209,9 +208,10 @@ class Fitting:
             model = make_classifier(self.config, num_outputs=self.task.num_outputs, vocabulary=vocabulary)
         if self.token_table is not None:
             model.fill_injected(torch.from_numpy(self.token_table.vectors))
-        if isinstance(model, CnnGnnClassifier):
-            if self.config.train.word_vectors == "cooccurrence":
-                model.fill_words(torch.from_numpy(self._word_vectors(corpus, vocabulary)))
+        if isinstance(model, WideAndDeep):
+            if model.word_channels and self.config.train.word_vectors == "cooccurrence":
+                vectors = self._word_vectors(corpus, vocabulary, model.word_channels)
+                model.fill_words(torch.from_numpy(vectors))
             begin_norm(model, collator, corpus.documents, seed=self.config.train.seed)
         return model, collator
 
@@ -320,15 +320,14 @@ class Fitting:
         """The words that the network knows, as far as its family asks, the n-grams, the words of the token table."""
         injected = np.empty(0, np.uint64) if self.token_table is None else self.token_table.keys
         words, counts = np.empty(0, np.uint64), np.empty(0, np.float32)
-        reads_counts = self.config.model.reads_counts
-        if reads_counts or not isinstance(self.config.model, PublishedConfig):
+        if self.config.model.reads_words:
             words = frequent_among(corpus.tokens.key_parts(), most=MOST_WORDS)
-        if reads_counts:
+        if self.config.model.reads_counts:
             counts = corpus.tokens.document_counts(words).astype(np.float32)
         return Vocabulary(words=words, ngrams=wide.ngrams, injected=injected, counts=counts)
 
     def _word_vectors(
-        self, corpus: Corpus, vocabulary: Vocabulary
+        self, corpus: Corpus, vocabulary: Vocabulary, channels: int
     ) -> Float32[np.ndarray, "num_words channels"]:
         """What the rows of the known words begin as, by the company that words keep."""
         self.progress.begin("reading which words keep company")
@@ -337,7 +336,7 @@ class Fitting:
             tokens.rows(lambda keys: vocabulary.word_rows(keys) - 1),
             tokens.doc_ptr,
             len(vocabulary.words),
-            self.config.model.channels,
+            channels,
             seed=self.config.train.seed,
         )
         self.progress.end()

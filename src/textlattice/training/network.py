@@ -20,8 +20,7 @@ from textlattice.batch.text_batch import map_arrays
 from textlattice.config import TrainConfig
 from textlattice.errors import TrainingError
 from textlattice.hashing import mix
-from textlattice.models.classifier import Classifier
-from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.models.classifier import Classifier, WideAndDeep
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
@@ -288,9 +287,7 @@ def network_logits(
     return logits
 
 
-def begin_norm(
-    model: CnnGnnClassifier, collator: BatchMaker, documents: Sequence[Document], *, seed: int
-) -> None:
+def begin_norm(model: WideAndDeep, collator: BatchMaker, documents: Sequence[Document], *, seed: int) -> None:
     """Begins the scale of the document vectors with that of some documents, as the untrained network reads them.
 
     They are read as in training, for dropout shifts the largest values by more than documents differ.
@@ -308,13 +305,7 @@ def begin_norm(
         model.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.norm.begin(
-                _read(
-                    collator,
-                    sample,
-                    lambda batch: model.read_documents(batch, model.encode_forms(batch.forms)),
-                )
-            )
+            model.norm.begin(_read(collator, sample, model.document_vectors))
 
 
 def _read(collator: BatchMaker, documents: Sequence[Document], part: Callable[[Any], Tensor]) -> Tensor:

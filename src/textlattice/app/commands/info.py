@@ -8,7 +8,7 @@ import typer
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.app.token_tables import record_rows, table_figures
-from textlattice.config import Config, PublishedConfig, to_dict
+from textlattice.config import CnnGnnConfig, Config, to_dict
 from textlattice.runtime.token_table import read_token_table
 from textlattice.text.vocabulary import Vocabulary
 
@@ -107,13 +107,13 @@ def folder_figures(folder: Path) -> dict[str, Any]:
 
 
 def _cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
-    if isinstance(config.model, PublishedConfig):
-        with needs("counting what the published model costs", "train"):
-            from textlattice.models.counted_cost import counted_model_cost
-        return counted_model_cost(config, vocabulary, num_outputs)
-    from textlattice.runtime.cost import model_cost
+    if isinstance(config.model, CnnGnnConfig):
+        from textlattice.runtime.cost import model_cost
 
-    return model_cost(config, vocabulary, num_outputs)
+        return model_cost(config, vocabulary, num_outputs)
+    with needs(f"counting what a model of the family {config.model.family} costs", "train"):
+        from textlattice.models.registry import model_cost_of
+    return model_cost_of(config, vocabulary, num_outputs)
 
 
 def _print_table_figures(path: Path, *, json: bool) -> None:

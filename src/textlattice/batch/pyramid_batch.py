@@ -1,0 +1,68 @@
+"""One compact batch of documents as the pyramid reads them: tokens, units of each scale, whom each unit hears."""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from textlattice.batch.text_batch import ArrayT, Documents, Forms, Ngrams, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(Generic[ArrayT]):
+    """The units of one scale, document after document; the first scale holds the tokens.
+
+    Args:
+        documents: Whose each unit is; a document may have none.
+        num_children: Units of the scale below that each unit is made of, int32 [num_units]; of a token 1.
+        num_tokens: Tokens that each unit is made of, int32 [num_units].
+        parent: Unit of the scale above that each unit is part of, int32 [num_units]; one past the last of them where
+            there is none, and in the highest scale.
+        token_unit: Unit of this scale that each token is part of, int32 [num_tokens]; one past the last where none.
+    """
+
+    documents: Documents[ArrayT]
+    num_children: ArrayT
+    num_tokens: ArrayT
+    parent: ArrayT
+    token_unit: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units(Generic[ArrayT]):
+    """The units of all scales, scale after scale, as nodes of one graph.
+
+    Args:
+        neighbours: Row i holds the units that i listens to, int32 [num_units, degree].
+        mask: True where the slot is an edge, bool [num_units, degree].
+        windows: Units among which similar ones are looked for, of one document and scale, a row a window, int32
+            [num_windows, width]; a row is filled up with its first unit.
+        filled: False where a place of `windows` was filled up, bool [num_windows, width].
+        place: Where each unit stands in `windows`, row by row, int32 [num_units].
+    """
+
+    neighbours: ArrayT
+    mask: ArrayT
+    windows: ArrayT
+    filled: ArrayT
+    place: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidBatch(Generic[ArrayT]):
+    """A batch of documents.
+
+    Args:
+        forms: Distinct tokens; None where the encoder does not read spelling.
+        tokens: What each token is.
+        states: Hidden states of a language model, float32 [num_tokens, width], of all its layers that are read, side
+            by side; None where the encoder is another.
+        scales: Units, the tokens first.
+        units: Units as nodes of a graph.
+        ngrams: What the wide branch reads; None where only the network is trained.
+    """
+
+    forms: Forms[ArrayT] | None
+    tokens: Tokens[ArrayT]
+    states: ArrayT | None
+    scales: tuple[Scale[ArrayT], ...]
+    units: Units[ArrayT]
+    ngrams: Ngrams[ArrayT] | None

@@ -1,0 +1,88 @@
+"""Documents to the batches of the pyramid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from textlattice.batch.collate import Collator, distinct_forms, documents_of
+from textlattice.batch.pyramid_batch import PyramidBatch
+from textlattice.batch.scales import make_scales, make_units
+from textlattice.config import PyramidConfig
+from textlattice.text.document import Document
+from textlattice.text.sentences import sentence_index
+from textlattice.text.vocabulary import Vocabulary, word_keys
+
+
+@runtime_checkable
+class StateReader(Protocol):
+    """What gives the hidden states of a language model."""
+
+    def states(self, documents: Sequence[Document]) -> Float32[np.ndarray, "num_tokens width"]:
+        """Of each token of these documents, all layers side by side."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidCollator:
+    """Makes batches of the pyramid; holds what every batch shares.
+
+    Args:
+        model: What the encoder reads, and which units and edges there are.
+        words: How tokens and n-grams are looked up.
+        encoder: Gives the hidden states of a language model; None where the encoder is another.
+    """
+
+    model: PyramidConfig
+    words: Collator
+    encoder: StateReader | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Known words and n-grams, and the words of the token table."""
+        return self.words.vocabulary
+
+    def collate(self, documents: Sequence[Document]) -> PyramidBatch[np.ndarray]:
+        """A batch for prediction: everything a forward pass reads."""
+        return self._batch(documents, ngrams=True)
+
+    def collate_for_training(self, documents: Sequence[Document], salt: int) -> PyramidBatch[np.ndarray]:
+        """A batch for a training step of the network, without n-grams.
+
+        Args:
+            documents: None of them empty.
+            salt: Not read: no edge is drawn.
+        """
+        return self._batch(documents, ngrams=False)
+
+    def _batch(self, documents: Sequence[Document], *, ngrams: bool) -> PyramidBatch[np.ndarray]:
+        strings, form = distinct_forms(documents)
+        keys = word_keys(strings, self.words.text)
+        doc_ptr = documents_of(documents).doc_ptr
+        sentences = sentence_numbers(documents) if self.model.units == "sentences" else None
+        scales = make_scales(doc_ptr, self.model.num_scales, sentences)
+        return PyramidBatch(
+            forms=self.words.forms(strings) if self.model.encoder == "form" else None,
+            tokens=self.words.tokens(keys, form),
+            states=None if self.encoder is None else self.encoder.states(documents),
+            scales=scales,
+            units=make_units(
+                scales,
+                adjacent="adjacent" in self.model.edges,
+                tree="tree" in self.model.edges,
+                num_children=self.model.child_slots,
+            ),
+            ngrams=self.words.ngrams(keys[form], doc_ptr) if ngrams else None,
+        )
+
+
+def sentence_numbers(documents: Sequence[Document]) -> Int32[np.ndarray, " num_tokens"]:
+    """The sentence of each token, counted over all documents, so that no two of them share one."""
+    numbers, total = [np.empty(0, np.int32)], 0
+    for document in documents:
+        own = sentence_index(document.forms()) + np.int32(total)
+        total = int(own[-1]) + 1 if len(own) else total
+        numbers.append(own)
+    return np.concatenate(numbers)

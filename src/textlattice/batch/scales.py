@@ -1,0 +1,158 @@
+"""Tokens to units of growing size: which unit is part of which, whom units hear, and where to look for similar ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int, Int32
+
+from textlattice.batch.pyramid_batch import Scale, Units
+from textlattice.batch.text_batch import Documents
+
+Array = np.ndarray
+WHOLE, WINDOW = 256, 128
+"""Units up to which a scale of a document is one window, and the width of the windows of a longer one."""
+ADJACENT = (-1, 1, -2, 2)
+"""Distances, within a scale, of the units that a unit hears."""
+
+
+def make_scales(
+    doc_ptr: Int32[Array, " doc_bounds"],
+    num_scales: int,
+    sentences: Int32[Array, " num_tokens"] | None = None,
+) -> tuple[Scale[Array], ...]:
+    """The scales of a batch: each unit is made of two of the scale below, the last of a document perhaps of one.
+
+    A document with fewer than two units in a scale has none in those above. With sentences no unit is part of two of
+    them, and the units of the highest scale are the sentences.
+
+    Args:
+        doc_ptr: Bounds of the documents in tokens.
+        num_scales: Scales, that of the tokens included.
+        sentences: The sentence of each token, ascending over the whole batch, so that no two documents share one.
+
+    Source: MSF-GNN (arXiv 2511.05752), multi-level features; the sizes are ours.
+    """
+    num_docs, num_tokens = len(doc_ptr) - 1, int(doc_ptr[-1])
+    owner = np.repeat(np.arange(num_docs, dtype=np.int32), np.diff(doc_ptr))
+    segment = owner if sentences is None else sentences  # that no unit crosses
+    token_unit = np.arange(num_tokens, dtype=np.int32)
+    scales: list[Scale[Array]] = []
+    num_children = np.ones(num_tokens, np.int32)
+    for number in range(num_scales):
+        counts = np.bincount(owner, minlength=num_docs)
+        num_units = len(owner)
+        has_parent = (counts >= 2)[owner] if number + 1 < num_scales else np.zeros(num_units, bool)
+        size = len(segment) + 1 if sentences is not None and number + 2 == num_scales else 2
+        parent, first = _parents(segment, has_parent, size)
+        scales.append(
+            Scale(
+                documents=Documents(
+                    doc_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), doc_index=owner
+                ),
+                num_children=num_children,
+                num_tokens=np.bincount(token_unit, minlength=num_units + 1)[:num_units].astype(np.int32),
+                parent=parent,
+                token_unit=token_unit,
+            )
+        )
+        num_children = np.bincount(parent, minlength=len(first) + 1)[: len(first)].astype(np.int32)
+        token_unit = np.append(parent, np.int32(len(first)))[token_unit]
+        owner, segment = owner[first], segment[first]
+    return tuple(scales)
+
+
+def _parents(
+    segment: Int[Array, " num_units"], has_parent: Bool[Array, " num_units"], size: int
+) -> tuple[Int32[Array, " num_units"], Int[Array, " num_above"]]:
+    """The unit above each unit, one past the last where there is none, and the first unit of each unit above."""
+    starts = np.flatnonzero(np.append(True, segment[1:] != segment[:-1])) if len(segment) else segment
+    lengths = np.diff(np.append(starts, len(segment)))
+    place = np.arange(len(segment)) - np.repeat(starts, lengths)
+    begins = has_parent & (place % size == 0)
+    above = np.cumsum(begins) - 1
+    return np.where(has_parent, above, begins.sum()).astype(np.int32), np.flatnonzero(begins)
+
+
+def make_units(
+    scales: Sequence[Scale[Array]], *, adjacent: bool = True, tree: bool = True, num_children: int = 2
+) -> Units[Array]:
+    """The units of all scales as nodes: each hears itself, those beside it in its scale, its parent and its children.
+
+    Of more than `num_children` children it hears as many, evenly spread.
+
+    Args:
+        scales: From `make_scales`.
+        adjacent: Whether units one and two away are heard.
+        tree: Whether parent and children are.
+        num_children: Slots of children.
+
+    Source: MSF-GNN (arXiv 2511.05752), graph over fused features; the edges are ours.
+    """
+    starts = np.cumsum([0, *(len(scale.parent) for scale in scales)])
+    nodes = np.arange(starts[-1])
+    slots, masks = [nodes], [np.ones(len(nodes), bool)]
+    if adjacent:
+        owner = np.concatenate(
+            [scale.documents.doc_index + np.int64(number << 32) for number, scale in enumerate(scales)]
+        )
+        for distance in ADJACENT:
+            other = np.clip(nodes + distance, 0, max(len(nodes) - 1, 0))
+            valid = (nodes + distance == other) & (owner[other] == owner) if len(nodes) else masks[0]
+            slots.append(np.where(valid, other, nodes))
+            masks.append(valid)
+    if tree:
+        parent, first, count = _family(scales, starts)
+        slots.append(np.where(parent >= 0, parent, nodes))
+        masks.append(parent >= 0)
+        for number in range(num_children):
+            spread = np.where(count > num_children, number * count // num_children, number)
+            slots.append(np.where(number < count, first + spread, nodes))
+            masks.append(number < count)
+    windows, filled, place = _windows(scales, starts)
+    return Units(
+        neighbours=np.stack(slots, 1).astype(np.int32),
+        mask=np.stack(masks, 1),
+        windows=windows,
+        filled=filled,
+        place=place,
+    )
+
+
+def _family(scales: Sequence[Scale[Array]], starts: Array) -> tuple[Array, Array, Array]:
+    """Parent of each node, -1 without one, its first child, and how many it has."""
+    num_tokens = len(scales[0].parent)
+    parents, firsts, counts = [], [np.zeros(num_tokens, np.int64)], [np.zeros(num_tokens, np.int32)]
+    for number, scale in enumerate(scales):
+        num_above = starts[number + 2] - starts[number + 1] if number + 1 < len(scales) else 0
+        children = np.flatnonzero(scale.parent < num_above)
+        parent = np.full(len(scale.parent), -1, np.int64)
+        parent[children] = scale.parent[children] + starts[number + 1]
+        parents.append(parent)
+        if number + 1 < len(scales):
+            first = np.searchsorted(scale.parent[children], np.arange(num_above))
+            firsts.append(children[first] + starts[number])
+            counts.append(scales[number + 1].num_children)
+    return np.concatenate(parents), np.concatenate(firsts), np.concatenate(counts)
+
+
+def _windows(
+    scales: Sequence[Scale[Array]], starts: Array
+) -> tuple[Int32[Array, "num_windows width"], Bool[Array, "num_windows width"], Int32[Array, " num_units"]]:
+    """Units of a document and scale, all together up to `WHOLE`, else in windows of `WINDOW`."""
+    begins = np.concatenate(
+        [scale.documents.doc_ptr[:-1] + start for scale, start in zip(scales, starts[:-1], strict=True)]
+    )
+    lengths = np.concatenate([np.diff(scale.documents.doc_ptr) for scale in scales])
+    parts = np.where(lengths > WHOLE, -(-lengths // WINDOW), (lengths > 0).astype(lengths.dtype))
+    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    first = np.repeat(begins, parts) + number * WINDOW
+    sizes = np.minimum(
+        np.repeat(begins + lengths, parts) - first, np.where(np.repeat(parts, parts) > 1, WINDOW, WHOLE)
+    )
+    width = int(sizes.max(initial=1))
+    columns = np.arange(width)
+    filled = columns < sizes[:, None]
+    windows = np.where(filled, first[:, None] + columns, first[:, None])
+    place = np.empty(starts[-1], np.int32)
+    place[windows[filled]] = np.flatnonzero(filled)
+    return windows.astype(np.int32), filled, place

@@ -1,0 +1,118 @@
+"""What the pyramid costs, counted on texts: its similarity windows make a formula by length long-winded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from textlattice.batch.collators import make_collator
+from textlattice.batch.pyramid_collate import PyramidCollator
+from textlattice.batch.text_batch import map_arrays
+from textlattice.config import Config, PyramidConfig
+from textlattice.models.pyramid import PyramidClassifier
+from textlattice.runtime.cost import mean_cost
+from textlattice.text.document import Document, read_document
+from textlattice.text.vocabulary import Vocabulary
+
+_NO_WORDS = np.empty(0, np.uint64)
+_COUNTED = 200  # documents whose arithmetic is counted
+_LONG = (
+    4096  # tokens from which on cost grows evenly: similarity windows are of one width in all of four scales
+)
+
+
+def pyramid_model_cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
+    """Parameters and FLOPs (2 x multiply-add of matrices) of the pyramid.
+
+    Args:
+        config: Settings of that family.
+        vocabulary: Known words and n-grams and the words of the token table, or None to leave those tables out.
+        num_outputs: Logits a document.
+
+    Returns:
+        `parameters` (all numbers), `dense_parameters` (without the tables of characters, sub-words, words, n-grams and
+        injected vectors), `flops_per_char` and `flops_per_form` (of each distinct form once), `flops_per_token` of a
+        text of some thousand tokens, `flops_per_doc` (constant term).
+    """
+    model = _bare(config, num_outputs)
+    rows = {name: value for name, value in model.state_dict().items() if _is_table(name)}
+    dense = sum(value.numel() for value in model.parameters()) - sum(
+        value.numel() for name, value in rows.items() if not name.startswith("wide")
+    )
+    stored = sum(value.numel() for value in model.state_dict().values())
+    if vocabulary is not None:
+        stored += _added(config, vocabulary, num_outputs)
+    one, longer, two_forms, two, many, more = (
+        _flops(model, config, text) for text in ("a", "aa", "a b", "a a", "a " * _LONG, "a " * 2 * _LONG)
+    )
+    per_char, per_form = longer - one, two_forms - two - (longer - one)
+    return {
+        "parameters": stored,
+        "dense_parameters": dense,
+        "flops_per_char": per_char,
+        "flops_per_form": per_form,
+        "flops_per_token": round((more - many) / _LONG),
+        "flops_per_doc": max(0, 2 * many - more - per_char - per_form),
+    }
+
+
+def pyramid_document_cost(
+    collator: PyramidCollator, config: Config, num_outputs: int, documents: Sequence[Document]
+) -> dict[str, int]:
+    """What a mean document touches and computes, of the first documents of a sample.
+
+    Returns:
+        `active_parameters` (dense ones, and the distinct rows that a document reads) and `mean_flops`; nothing without
+        a document.
+    """
+    model = _bare(config, num_outputs)
+    dense = pyramid_model_cost(config, None, num_outputs)["dense_parameters"]
+    sizes = config.model
+    assert isinstance(sizes, PyramidConfig)
+    active, flops = [], []
+    for document in [document for document in documents if document.num_tokens][:_COUNTED]:
+        batch = collator.collate([document])
+        rows = len(np.unique(batch.ngrams.row)) * num_outputs if batch.ngrams is not None else 0
+        if batch.forms is not None:
+            rows += len(np.unique(batch.forms.characters)) * sizes.char_channels
+            rows += len(np.unique(batch.forms.subwords)) * sizes.word_channels
+            rows += len(np.unique(batch.tokens.word)) * sizes.word_channels
+        if batch.tokens.injected is not None:
+            rows += len(np.unique(batch.tokens.injected)) * sizes.injected_channels
+        active.append(dense + rows)
+        flops.append(_flops(model, config, document))
+    return mean_cost(active, flops)
+
+
+def _bare(config: Config, num_outputs: int) -> PyramidClassifier:
+    """The network without rows for words, n-grams and vectors."""
+    model = PyramidClassifier(config, num_outputs=num_outputs, num_words=0, num_ngrams=0)
+    return model.eval().requires_grad_(False)
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith(("characters.weight", "subwords.weight", "words.weight", "vectors", "wide.weight"))
+
+
+def _added(config: Config, vocabulary: Vocabulary, num_outputs: int) -> int:
+    """Numbers that the vocabulary's tables add."""
+    model = config.model
+    assert isinstance(model, PyramidConfig)
+    return (
+        len(vocabulary.words) * model.word_channels * model.reads_words
+        + len(vocabulary.ngrams) * num_outputs
+        + len(vocabulary.injected) * model.injected_channels
+    )
+
+
+def _flops(model: PyramidClassifier, config: Config, text: str | Document) -> int:
+    document = read_document(text, config.text) if isinstance(text, str) else text
+    assert isinstance(config.model, PyramidConfig)
+    some = np.zeros(1, np.uint64) if config.model.injected_channels else _NO_WORDS  # so that the table is read
+    collator = make_collator(config, Vocabulary(words=_NO_WORDS, ngrams=_NO_WORDS, injected=some))
+    batch = map_arrays(collator.collate([document]), torch.from_numpy)
+    with FlopCounterMode(display=False) as counter:
+        model(batch)
+    return counter.get_total_flops()

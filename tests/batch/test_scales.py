@@ -1,0 +1,166 @@
+"""Units of the pyramid: sizes, parents, edges and windows, against readable twins."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textlattice.batch.scales import WHOLE, WINDOW, make_scales, make_units
+
+LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=5)
+
+
+def bounds(lengths):
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+
+
+def sizes(length, num_scales=4):
+    """Units of each scale of one document."""
+    found = [length]
+    while len(found) < num_scales:
+        found.append((found[-1] + 1) // 2 if found[-1] >= 2 else 0)
+    return found
+
+
+@pytest.mark.parametrize("length", [*range(10), 10_000])
+def test_sizes_and_parents_of_one_document(length):
+    scales = make_scales(bounds([length]), 4)
+    assert [len(scale.parent) for scale in scales] == sizes(length)
+    for below, above in pairwise(scales):
+        num_above = len(above.parent)
+        expected = np.arange(len(below.parent)) // 2 if num_above else np.zeros(len(below.parent))
+        np.testing.assert_array_equal(below.parent, expected)
+        np.testing.assert_array_equal(
+            above.num_children, np.bincount(below.parent, minlength=num_above)[:num_above]
+        )
+    for number, scale in enumerate(scales):
+        assert scale.num_tokens.sum() == (length if len(scale.parent) else 0)
+        np.testing.assert_array_equal(
+            scale.token_unit, np.minimum(np.arange(length) // 2**number, len(scale.parent))
+        )
+    assert (scales[-1].parent == 0).all()  # one past the last of the scale above, which there is not
+
+
+@given(LENGTHS, st.integers(1, 5))
+def test_documents_of_a_batch_have_the_units_they_have_alone(lengths, num_scales):
+    scales = make_scales(bounds(lengths), num_scales)
+    for number, scale in enumerate(scales):
+        expected = [sizes(length, num_scales)[number] for length in lengths]
+        np.testing.assert_array_equal(np.diff(scale.documents.doc_ptr), expected)
+        np.testing.assert_array_equal(scale.documents.doc_index, np.repeat(np.arange(len(lengths)), expected))
+        if number + 1 < num_scales:
+            above = scales[number + 1].documents
+            for unit, parent in enumerate(scale.parent.tolist()):
+                if parent < len(above.doc_index):
+                    assert above.doc_index[parent] == scale.documents.doc_index[unit]
+                else:
+                    assert lengths[scale.documents.doc_index[unit]] <= 2**number
+
+
+@given(st.lists(st.lists(st.integers(1, 12), max_size=4), min_size=1, max_size=3), st.integers(2, 5))
+def test_no_unit_is_part_of_two_sentences(documents, num_scales):
+    lengths = [sum(document) for document in documents]
+    sentences = np.repeat(np.arange(sum(map(len, documents))), [n for d in documents for n in d])
+    scales = make_scales(bounds(lengths), num_scales, sentences.astype(np.int32))
+    for scale in scales:
+        known = scale.token_unit < len(scale.parent)
+        owners = {}
+        for unit, sentence in zip(scale.token_unit[known].tolist(), sentences[known].tolist(), strict=True):
+            assert owners.setdefault(unit, sentence) == sentence
+    top = scales[-1]
+    for place, document in enumerate(documents):
+        below = np.diff(scales[-2].documents.doc_ptr)[place]
+        assert np.diff(top.documents.doc_ptr)[place] == (len(document) if below >= 2 else 0)
+
+
+def slow_neighbours(lengths, num_scales):
+    """Of each unit, named (document, scale, place): those it hears, in the order of the slots."""
+    heard = {}
+    for doc, length in enumerate(lengths):
+        counts = sizes(length, num_scales)
+        for scale, count in enumerate(counts):
+            for place in range(count):
+                beside = [place - 1, place + 1, place - 2, place + 2]
+                slots = [(scale, place)]
+                slots += [(scale, other) if 0 <= other < count else None for other in beside]
+                has_parent = scale + 1 < num_scales and counts[scale + 1] > 0
+                slots.append((scale + 1, place // 2) if has_parent else None)
+                children = [
+                    child for child in (2 * place, 2 * place + 1) if scale and child < counts[scale - 1]
+                ]
+                slots += [(scale - 1, child) for child in children] + [None] * (2 - len(children))
+                heard[doc, scale, place] = [slot and (doc, *slot) for slot in slots]
+    return heard
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 4))
+def test_neighbours_are_those_of_the_slow_twin(lengths, num_scales):
+    scales = make_scales(bounds(lengths), num_scales)
+    units = make_units(scales)
+    names = [
+        (doc, number, place)
+        for number, scale in enumerate(scales)
+        for doc, count in enumerate(np.diff(scale.documents.doc_ptr).tolist())
+        for place in range(count)
+    ]
+    expected = slow_neighbours(lengths, num_scales)
+    assert len(units.neighbours) == len(names) == len(expected)
+    for row, name in enumerate(names):
+        found = [
+            names[other] if is_edge else None
+            for other, is_edge in zip(units.neighbours[row], units.mask[row], strict=True)
+        ]
+        assert found == expected[name]
+        assert all(names[other][0] == name[0] for other in units.neighbours[row])  # void slots too
+
+
+def test_edges_that_are_left_out_have_no_slots():
+    scales = make_scales(bounds([9, 1]), 4)
+    full = make_units(scales)
+    adjacent, tree, neither = (
+        make_units(scales, **chosen)
+        for chosen in ({"tree": False}, {"adjacent": False}, {"tree": False, "adjacent": False})
+    )
+    np.testing.assert_array_equal(adjacent.neighbours, full.neighbours[:, :5])
+    np.testing.assert_array_equal(tree.mask, full.mask[:, [0, 5, 6, 7]])
+    np.testing.assert_array_equal(neither.neighbours[:, 0], np.arange(len(full.mask)))
+
+
+def test_of_many_children_as_many_are_heard_as_there_are_slots():
+    sentences = np.zeros(24, np.int32)
+    scales = make_scales(bounds([24]), 3, sentences)  # 24 tokens, 12 pairs, one sentence
+    units = make_units(scales, num_children=4)
+    assert units.neighbours[-1][units.mask[-1]].tolist() == [36, 24, 27, 30, 33]
+
+
+@given(st.lists(st.integers(0, 600), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=30)
+def test_windows_hold_each_unit_once_and_no_two_documents(lengths):
+    scales = make_scales(bounds(lengths), 3)
+    units = make_units(scales)
+    inside = units.windows[units.filled]
+    np.testing.assert_array_equal(np.sort(inside), np.arange(len(units.mask)))
+    np.testing.assert_array_equal(units.windows.ravel()[units.place], np.arange(len(units.mask)))
+    owner = np.concatenate([s.documents.doc_index + 10 * n for n, s in enumerate(scales)])
+    for row in owner[units.windows] if len(units.windows) else []:
+        assert len(set(row.tolist())) == 1
+    assert units.windows.shape[1] <= WHOLE
+
+
+@pytest.mark.parametrize(("length", "expected"), [(WHOLE, [WHOLE]), (WHOLE + 1, [WINDOW, WINDOW, 1])])
+def test_a_document_of_more_units_than_one_window_holds_is_cut(length, expected):
+    units = make_units(make_scales(bounds([length]), 1))
+    assert units.filled.sum(1).tolist() == expected
+
+
+@pytest.mark.parametrize("length", [18, 1_000, 100_000])
+def test_units_and_edges_grow_with_the_tokens(length):
+    scales = make_scales(bounds([length]), 4)
+    num_units = sum(len(scale.parent) for scale in scales)
+    assert num_units <= 15 * length / 8 + 17 / 8 < 2 * length + 17
+    units = make_units(scales)
+    assert units.mask.sum() <= 8 * num_units
+    assert units.filled.size <= 4 * num_units + 4 * WHOLE

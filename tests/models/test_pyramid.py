@@ -1,0 +1,190 @@
+"""The pyramid: a text's answer is its own, every part is heard, and without its parts it is a mean and two layers."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from textlattice.batch.collators import make_collator
+from textlattice.batch.text_batch import map_arrays
+from textlattice.config import preset
+from textlattice.errors import ConfigError
+from textlattice.models.pyramid import states_of_scales
+from textlattice.models.registry import cost_of, make_classifier
+from textlattice.models.weights import engine_files, load_model
+from textlattice.text.document import read_document
+from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
+
+SMALL = {"model.channels": 16, "model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64}
+TEXTS = [
+    "A slow first half , but then ! what an ending .",
+    "good",
+    "",
+    "one two",
+    "the film " * 150 + ". It is long . Very long !",
+    "a b c",
+]
+SETTINGS = [
+    {},
+    {"model.units": "sentences", "model.top_down": "gate"},
+    {"model.top_down": "none", "model.edges": ["tree"]},
+    {"model.num_scales": 1, "model.edges": ["adjacent"]},
+    {"model.num_scales": 6, "model.edges": ["similar"], "model.num_layers": 1},
+    {"model.num_layers": 0},
+    {"model.encoder": "table", "model.injected_channels": 3},
+    {"model.injected_channels": 3},
+]
+
+
+def made(settings, *, num_outputs=2):
+    config = preset("pyramid").with_settings(SMALL | settings)
+    documents = [read_document(text, config.text) for text in TEXTS]
+    words = known_words([document.forms() for document in documents], config.text, min_count=1)
+    injected = np.sort(word_keys(["film", "ending", "good"], config.text))
+    has_table = config.model.injected_channels > 0
+    vocabulary = Vocabulary(
+        words=words if config.model.reads_words else words[:0],
+        ngrams=np.sort(words)[:4],
+        injected=injected if has_table else injected[:0],
+    )
+    torch.manual_seed(1)
+    model = make_classifier(config, num_outputs=num_outputs, vocabulary=vocabulary)
+    with torch.no_grad():
+        model.wide.weight.normal_()
+        if has_table:
+            model.fill_injected(torch.randn(3, 3))
+    return config, documents, model.eval(), make_collator(config, vocabulary)
+
+
+def batch_of(collator, documents):
+    return map_arrays(collator.collate(documents), torch.from_numpy)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_text_is_answered_as_if_it_were_alone(settings):
+    _, documents, model, collator = made(settings)
+    with torch.inference_mode():
+        alone = torch.cat([model(batch_of(collator, [document])) for document in documents])
+        for order in ([0, 1, 2, 3, 4, 5], [4, 2, 0, 5, 3, 1]):
+            together = model(batch_of(collator, [documents[row] for row in order]))
+            torch.testing.assert_close(together, alone[order], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_no_gradient_reaches_another_document(settings):
+    _, documents, model, collator = made(settings)
+    batch = batch_of(collator, documents)
+    states = [state.detach().requires_grad_() for state in model.encoder(batch)]
+    model.encoder.forward = lambda batch: states
+    logits = model.deep_logits(batch)
+    owner = batch.scales[0].documents.doc_index
+    for row in (0, 4):
+        gradients = torch.autograd.grad(logits[row].sum(), states, retain_graph=True, allow_unused=True)
+        total = sum(gradient.abs().sum(1) for gradient in gradients if gradient is not None)
+        assert total[owner != row].eq(0).all()
+        assert total[owner == row].gt(0).any()
+
+
+@pytest.mark.parametrize(
+    ("num_states", "num_scales", "expected"),
+    [(3, 4, [0, 1, 2, 2]), (3, 1, [2]), (1, 3, [0, 0, 0]), (2, 2, [0, 1]), (6, 4, [2, 3, 4, 5])],
+)
+def test_higher_states_feed_larger_units(num_states, num_scales, expected):
+    assert states_of_scales(num_states, num_scales) == expected
+
+
+@pytest.mark.parametrize("length", [*range(10), 300])
+def test_any_length_has_an_answer(length):
+    _, _, model, collator = made({})
+    document = read_document(" ".join(["word"] * length), preset("pyramid").text)
+    batch = batch_of(collator, [document])
+    with torch.inference_mode():
+        assert model(batch).isfinite().all()
+        weights = model.scale_weights(batch)
+    assert weights.sum() == pytest.approx(1)
+    if length:
+        assert (weights[0] > 0).tolist() == [length >= least for least in (1, 2, 3, 5)]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_parameter_is_heard(settings):
+    _, documents, model, collator = made(settings)
+    model.train()
+    logits = model.deep_logits(
+        batch_of(collator, [document for document in documents if document.num_tokens])
+    )
+    logits.square().sum().backward()
+    silent = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    alone = ["readout.score.weight"] if settings.get("model.num_scales") == 1 else []  # one scale weighs 1
+    similar = [name for name in silent if "slot_bias" in name]
+    assert [name for name in silent if name not in similar] == alone
+
+
+def test_of_one_scale_without_a_graph_a_mean_and_two_layers_are_left():
+    _, documents, model, collator = made({"model.num_scales": 1, "model.num_layers": 0})
+    channels = 16
+    with torch.no_grad():
+        output = model.readout.outputs[0]
+        output.weight[:, :channels] = 0  # largest values
+        output.weight[:, 2 * channels :] = 0  # attended values
+    batch = batch_of(collator, documents)
+    with torch.inference_mode():
+        found = model.deep_logits(batch)
+        tokens = model.read_states(batch)[0]
+        owner = batch.scales[0].documents.doc_index
+        tokens = model.top.smooth(model.top.lateral(tokens), owner)
+        for row, document in enumerate(documents):
+            mean = tokens[owner == row].mean(0) if document.num_tokens else torch.zeros(channels)
+            hidden = F.gelu(F.linear(mean, output.weight[:, channels : 2 * channels], output.bias))
+            hidden = hidden * model.norm.scale + model.norm.shift
+            expected = model.head.output(F.elu(model.head.hidden(hidden)))
+            torch.testing.assert_close(found[row], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_larger_units_tell_smaller_ones_only_on_the_way_down():
+    for top_down, hears in (("sum", True), ("gate", True), ("none", False)):
+        _, documents, model, collator = made({"model.top_down": top_down})
+        batch = batch_of(collator, documents[:1])
+        units = [unit.detach() for unit in model.climb(model.read_states(batch), batch.scales)]
+        units[-1].requires_grad_()
+        tokens = model.descend(units, batch.scales)[0]
+        gradient = torch.autograd.grad(tokens.sum(), units[-1], allow_unused=True)[0]
+        assert (gradient is not None and bool(gradient.any())) == hears
+
+
+def test_weights_come_back_from_a_file():
+    config, documents, model, collator = made({})
+    again = load_model(engine_files(model), config, 2, collator.vocabulary)
+    with torch.inference_mode():
+        batch = batch_of(collator, documents)
+        torch.testing.assert_close(again(batch), model(batch), atol=0, rtol=0)
+
+
+def test_cost_is_that_of_the_tables_and_layers():
+    config, documents, model, collator = made({})
+    cost = cost_of(config, collator, 2, documents)
+    numbers = sum(value.numel() for value in model.state_dict().values())
+    assert cost["parameters"] == numbers
+    named = ("words.weight", "characters.weight", "subwords.weight")
+    tables = [value.numel() for name, value in model.named_parameters() if name.endswith(named)]
+    assert cost["dense_parameters"] == sum(value.numel() for value in model.parameters()) - sum(tables)
+    assert cost["dense_parameters"] < cost["active_parameters"] < numbers
+    assert cost["flops_per_token"] > 0
+    assert cost["mean_flops"] > cost["flops_per_token"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model.num_heads": 3}, "model.num_heads must divide model.channels, got 3 and 16"),
+        ({"model.edges": ["ring"]}, "model.edges must be among adjacent, tree, similar, got"),
+        ({"model.num_scales": 9}, "model.num_scales must lie in 1..8, got 9"),
+        ({"model.least_similarity": 2}, "model.least_similarity must be a cosine"),
+        ({"model.similarity_temperature": 0}, "at least 1e-6, got 0.0"),
+        ({"model.num_layers": -1}, "model.num_layers must not be negative, got -1"),
+        ({"model.dropout": 1}, r"model.dropout must lie in \[0, 1\), got 1.0"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        preset("pyramid").with_settings(SMALL | settings)

@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, Smooth, unit_mean
+
+DOC = torch.tensor([0, 0, 0, 1])
+PARENT = torch.tensor([0, 0, 1, 2])  # the fourth has none: there are two units above
+
+
+def test_means_leave_out_what_has_no_unit():
+    rows = torch.tensor([[1.0], [3], [5], [100]])
+    assert unit_mean(rows, PARENT, torch.tensor([2, 1])).tolist() == [[2], [5]]
+
+
+def test_climbing_takes_children_and_states():
+    torch.manual_seed(0)
+    climb = Climb(2)
+    below, state = torch.randn(4, 2), torch.randn(4, 2)
+    made = climb(below, DOC, PARENT, torch.tensor([2, 1]), state, PARENT, torch.tensor([2, 1]))
+    children = torch.nn.functional.gelu(climb.conv(below, DOC))
+    told = climb.lateral(state)
+    expected = torch.stack([(children[0] + children[1] + told[0] + told[1]) / 2, children[2] + told[2]])
+    torch.testing.assert_close(made, expected)
+
+
+@pytest.mark.parametrize("kind", [Smooth, Descend, GatedDescend])
+def test_descending_hears_the_parent_alone(kind):
+    torch.manual_seed(0)
+    descend = kind(2)
+    units, above = torch.randn(4, 2), torch.randn(2, 2, requires_grad=True)
+    made = descend(units, DOC, above, PARENT)
+    assert made.shape == (4, 2)
+    if kind is Smooth:
+        torch.testing.assert_close(made, descend(units, DOC, above + 1, PARENT))
+        return
+    gradient = torch.autograd.grad(made[3].sum(), above, retain_graph=True)[0]
+    assert not gradient.any()  # no parent, and another document
+    gradient = torch.autograd.grad(made[2].sum(), above)[0]
+    assert gradient.abs().sum(1).gt(0).tolist() == [
+        True,
+        True,
+    ]  # its own, and its neighbour's by the convolution
+
+
+def test_a_gate_is_a_mean_of_the_two():
+    descend = GatedDescend(2)
+    lateral, down = torch.zeros(1, 2), torch.ones(1, 2)
+    assert ((descend.merge(lateral, down) > 0) & (descend.merge(lateral, down) < 1)).all()
+    torch.testing.assert_close(descend.merge(down, down), down)
+
+
+def test_weights_of_scales_sum_to_one_over_those_present():
+    torch.manual_seed(0)
+    readout = ScaleReadout(4, 3)
+    present = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
+    weights = readout.weigh(torch.randn(3, 3, 4), present)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+    assert weights[1].tolist() == [1, 0, 0]
+    torch.testing.assert_close(weights[2], torch.full((3,), 1 / 3))
+    assert weights[0].min() > 0

@@ -1,0 +1,58 @@
+"""The pyramid through training, folder and prediction, as any family."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from textlattice import load
+from textlattice.config import preset
+from textlattice.runtime.token_table import token_table
+from textlattice.training.fit import fit
+from textlattice.training.save import predictor_of, save_trained
+
+SMALL = {
+    **{"model.channels": 16, "model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64},
+    **{"train.steps": 40, "train.batch_size": 16, "train.threads": 1, "train.learning_rate": 5e-3},
+}
+
+
+def config(**settings):
+    return preset("pyramid").with_settings(SMALL | settings)
+
+
+def test_from_texts_to_a_folder_that_answers_the_same(tiny_texts, tmp_path):
+    trained = fit(*tiny_texts, config())
+    assert trained.record["cost"]["mean_flops"] > 0
+    expected = predictor_of(trained).probabilities(tiny_texts[0][:9])
+    save_trained(trained, tmp_path / "model", source={"name": "reviews"})
+    assert (
+        json.loads((tmp_path / "model" / "config.json").read_text())["config"]["model"]["family"] == "pyramid"
+    )
+    again = load(tmp_path / "model")
+    np.testing.assert_allclose(again.probabilities(tiny_texts[0][:9]), expected, atol=1e-6)
+    assert again.probabilities([""]).sum() == pytest.approx(1)
+
+
+def test_the_network_alone_learns(tiny_texts):
+    settings = {"train.wide": "none", "train.steps": 200, "train.patience": 100}
+    trained = fit(*tiny_texts, config(**settings), validation=tiny_texts)
+    answers = predictor_of(trained).predict(tiny_texts[0])
+    assert np.mean(np.array(answers) == np.array(tiny_texts[1])) > 0.9
+
+
+def test_a_token_table_alone_is_an_encoder(tiny_texts):
+    words = sorted({word for text in tiny_texts[0] for word in text.lower().split()})
+    generator = np.random.default_rng(0)
+    table = token_table(words, generator.normal(size=(len(words), 6)).astype(np.float32), config().text)
+    trained = fit(*tiny_texts, config(**{"model.encoder": "table"}), token_table=table)
+    assert trained.config.model.injected_channels == 6
+    assert len(trained.collator.vocabulary.words) == 0
+    assert predictor_of(trained).probabilities(tiny_texts[0]).shape == (len(tiny_texts[0]), 2)
+
+
+def test_a_training_that_is_cut_ends_with_the_same_bits(cut_training):
+    expected, found = cut_training(config(), moves=15)
+    wanted = expected.model.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in found.model.state_dict().items())
