@@ -110,7 +110,9 @@ def _added(config: Config, vocabulary: Vocabulary, num_outputs: int) -> int:
 def _flops(model: PyramidClassifier, config: Config, text: str | Document) -> int:
     document = read_document(text, config.text) if isinstance(text, str) else text
     assert isinstance(config.model, PyramidConfig)
-    some = np.zeros(1, np.uint64) if config.model.injected_channels else _NO_WORDS  # so that the table is read
+    some = (
+        np.zeros(1, np.uint64) if config.model.injected_channels else _NO_WORDS
+    )  # so that the table is read
     collator = make_collator(config, Vocabulary(words=_NO_WORDS, ngrams=_NO_WORDS, injected=some))
     batch = map_arrays(collator.collate([document]), torch.from_numpy)
     with FlopCounterMode(display=False) as counter:
