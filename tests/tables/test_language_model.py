@@ -209,7 +209,7 @@ def test_weights_without_an_input_embedding(tmp_path, content, message):
 
 def test_a_folder_that_cannot_be_run_says_so(tmp_path):
     model = open_language_model(str(write_model(tmp_path, word_piece(), 13)))
-    with pytest.raises(DataError, match=r"cannot be run \(\w+: .*; try --vectors input"):
+    with pytest.raises(DataError, match=r"cannot be run \(\w+: .* Or try --vectors input"):
         output_rows(model, np.array([5]))
 
 

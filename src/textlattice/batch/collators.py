@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from textlattice.batch.collate import Collator
 from textlattice.batch.published_collate import PublishedCollator
-from textlattice.batch.pyramid_collate import PyramidCollator
+from textlattice.batch.pyramid_collate import PyramidCollator, StateReader
 from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.text.document import Document
 from textlattice.text.vocabulary import Vocabulary
@@ -34,8 +34,8 @@ class BatchMaker(Protocol):
         ...
 
 
-def make_collator(config: Config, vocabulary: Vocabulary) -> BatchMaker:
-    """The collator of a model."""
+def make_collator(config: Config, vocabulary: Vocabulary, encoder: StateReader | None = None) -> BatchMaker:
+    """The collator of a model; the encoder is that of a pyramid over a language model."""
     if isinstance(config.model, PublishedConfig):
         return PublishedCollator(
             text=config.text,
@@ -44,6 +44,6 @@ def make_collator(config: Config, vocabulary: Vocabulary) -> BatchMaker:
             vocabulary=vocabulary,
         )
     words = Collator(text=config.text, graph=config.graph, vocabulary=vocabulary)
-    return (
-        PyramidCollator(model=config.model, words=words) if isinstance(config.model, PyramidConfig) else words
-    )
+    if isinstance(config.model, PyramidConfig):
+        return PyramidCollator(model=config.model, words=words, encoder=encoder)
+    return words

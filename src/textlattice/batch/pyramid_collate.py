@@ -24,6 +24,14 @@ class StateReader(Protocol):
         """Of each token of these documents, all layers side by side."""
         ...
 
+    def files(self) -> dict[str, bytes]:
+        """What a model folder keeps of it."""
+        ...
+
+    def cost(self) -> dict[str, int]:
+        """`parameters`, and `flops_per_token`."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidCollator:

@@ -1,10 +1,12 @@
 """What the pyramid costs, counted on texts: its similarity windows make a formula by length long-winded."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch.utils.flop_counter import FlopCounterMode
 
 from textlattice.batch.collators import make_collator
@@ -64,13 +66,15 @@ def pyramid_document_cost(
     """What a mean document touches and computes, of the first documents of a sample.
 
     Returns:
-        `active_parameters` (dense ones, and the distinct rows that a document reads) and `mean_flops`; nothing without
+        `active_parameters` (dense ones, and the distinct rows that a document reads) and `mean_flops`, both with those
+        of a language model, whose own stand under `encoder_parameters` and `encoder_flops_per_token`; no means without
         a document.
     """
     model = _bare(config, num_outputs)
     dense = pyramid_model_cost(config, None, num_outputs)["dense_parameters"]
     sizes = config.model
     assert isinstance(sizes, PyramidConfig)
+    reads = {"parameters": 0, "flops_per_token": 0} if collator.encoder is None else collator.encoder.cost()
     active, flops = [], []
     for document in [document for document in documents if document.num_tokens][:_COUNTED]:
         batch = collator.collate([document])
@@ -81,9 +85,10 @@ def pyramid_document_cost(
             rows += len(np.unique(batch.tokens.word)) * sizes.word_channels
         if batch.tokens.injected is not None:
             rows += len(np.unique(batch.tokens.injected)) * sizes.injected_channels
-        active.append(dense + rows)
-        flops.append(_flops(model, config, document))
-    return mean_cost(active, flops)
+        active.append(dense + rows + reads["parameters"])
+        flops.append(_flops(model, config, document) + reads["flops_per_token"] * document.num_tokens)
+    told = {} if collator.encoder is None else {f"encoder_{name}": number for name, number in reads.items()}
+    return mean_cost(active, flops) | told
 
 
 def _bare(config: Config, num_outputs: int) -> PyramidClassifier:
@@ -114,7 +119,29 @@ def _flops(model: PyramidClassifier, config: Config, text: str | Document) -> in
         np.zeros(1, np.uint64) if config.model.injected_channels else _NO_WORDS
     )  # so that the table is read
     collator = make_collator(config, Vocabulary(words=_NO_WORDS, ngrams=_NO_WORDS, injected=some))
+    if config.model.encoder == "language_model":
+        assert isinstance(collator, PyramidCollator)
+        collator = dataclasses.replace(collator, encoder=_NoStates(config.model))
     batch = map_arrays(collator.collate([document]), torch.from_numpy)
     with FlopCounterMode(display=False) as counter:
         model(batch)
     return counter.get_total_flops()
+
+
+class _NoStates:
+    """Zeros in place of the states of a language model."""
+
+    def __init__(self, model: PyramidConfig) -> None:
+        self._width = model.num_states * model.state_channels
+
+    def states(self, documents: Sequence[Document]) -> Float32[np.ndarray, "num_tokens width"]:
+        """Zeros."""
+        return np.zeros((sum(document.num_tokens for document in documents), self._width), np.float32)
+
+    def files(self) -> dict[str, bytes]:
+        """None."""
+        return {}
+
+    def cost(self) -> dict[str, int]:
+        """Nothing."""
+        return {}

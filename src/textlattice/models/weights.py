@@ -1,5 +1,6 @@
 """The weights of a network as a file, and back."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,15 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.batch.collators import BatchMaker
+from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.config import Config
-from textlattice.errors import ArtefactError
+from textlattice.encoders.language_model import encoder_of_files
+from textlattice.errors import ArtefactError, DataError
 from textlattice.models.classifier import Classifier
 from textlattice.models.registry import make_classifier
+from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
 from textlattice.text.vocabulary import Vocabulary
 
 WEIGHTS = "model.safetensors"
@@ -55,6 +61,31 @@ def load_model(
             f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; save the model again."
         ) from error
     return model.eval()
+
+
+def load_encoder(files: Mapping[str, bytes], collator: BatchMaker, reader: TextReader) -> BatchMaker:
+    """The collator with the language model of the folder, where its settings ask for one.
+
+    Raises:
+        ArtefactError: The language model is missing or damaged.
+        MissingExtraError: The extra `hf` is not installed.
+    """
+    if not isinstance(collator, PyramidCollator) or collator.model.encoder != "language_model":
+        return collator
+    if not isinstance(reader.cut, FileTokenizer):
+        raise ArtefactError(
+            "config.json: a language model needs text.tokenizer=file, got words; save the model again."
+        )
+    try:
+        encoder = encoder_of_files(files, reader.cut, num_layers=collator.model.num_states)
+    except DataError as error:
+        raise ArtefactError(f"the model folder: {error}") from error
+    if encoder.channels != collator.model.state_channels:
+        raise ArtefactError(
+            f"config.json: expected model.state_channels={encoder.channels}, got {collator.model.state_channels}; "
+            "save the model again."
+        )
+    return dataclasses.replace(collator, encoder=encoder)
 
 
 class _Unfilled(TorchFunctionMode):

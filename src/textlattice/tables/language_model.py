@@ -247,30 +247,12 @@ def output_rows(
         import torch
     except ImportError:
         raise MissingExtraError("running a language model", "train") from None
+    from textlattice.encoders.language_model import open_network
+
     try:
-        import transformers
-    except ImportError:
-        raise MissingExtraError("running a language model", "hf") from None
-    silence = transformers.utils.logging
-    told, bars = silence.get_verbosity(), silence.is_progress_bar_enabled()
-    silence.set_verbosity_error()
-    silence.disable_progress_bar()
-    try:
-        network = transformers.AutoModel.from_pretrained(
-            model.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    except Exception as error:  # of the library, for whatever the folder may hold
-        raise DataError(
-            f"{model.name}: cannot be run ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
-            "try --vectors input."
-        ) from error
-    finally:
-        silence.set_verbosity(told)
-        if bars:
-            silence.enable_progress_bar()
-    if getattr(network.config, "is_encoder_decoder", False):
-        network = network.get_encoder()
-    network = network.float().eval()
+        network = open_network(model.folder, model.name)
+    except DataError as error:
+        raise DataError(f"{error} Or try --vectors input.") from error
     frame = model.tokenizer.encode("a")
     places = [place for place, special in enumerate(frame.special_tokens_mask) if not special]
     before, after = frame.ids[: places[0]], frame.ids[places[-1] + 1 :]

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from textlattice.errors import DataError, MissingExtraError
 from textlattice.text.words import Bounds
@@ -48,15 +49,34 @@ class FileTokenizer:
 
     def __call__(self, text: str) -> Bounds:
         """Start and end offset of each token, in characters; tokens are disjoint and in order."""
-        starts, ends, last = [], [], 0
-        for start, end in self._tokenizer.encode(text, add_special_tokens=False).offsets:
+        spans = self._spans(text, self._tokenizer.encode(text, add_special_tokens=False).offsets)
+        starts, ends = ([span[place] for span in spans] for place in (1, 2))
+        return np.array(starts, np.int32), np.array(ends, np.int32)
+
+    def pieces(self, text: str) -> tuple[Int64[np.ndarray, " num_pieces"], Int64[np.ndarray, " num_tokens"]]:
+        """Numbers of all pieces that the tokenizer makes of a text, and which of them each token is."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        places = [place for place, _, _ in self._spans(text, encoding.offsets)]
+        return np.array(encoding.ids, np.int64), np.array(places, np.int64)
+
+    def frame(self) -> tuple[list[int], list[int]]:
+        """Numbers of the special tokens that the tokenizer sets before and behind a text."""
+        encoding = self._tokenizer.encode("a")
+        places = [place for place, special in enumerate(encoding.special_tokens_mask) if not special]
+        if not places:
+            return list(encoding.ids), []
+        return list(encoding.ids[: places[0]]), list(encoding.ids[places[-1] + 1 :])
+
+    def _spans(self, text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+        """Number, start and end of the pieces that are tokens."""
+        spans, last = [], 0
+        for place, (start, end) in enumerate(offsets):
             start = max(start, last)
             while start < end and text[start].isspace():
                 start += 1
             while start < end and text[end - 1].isspace():
                 end -= 1
             if start < end:
-                starts.append(start)
-                ends.append(end)
+                spans.append((place, start, end))
                 last = end
-        return np.array(starts, np.int32), np.array(ends, np.int32)
+        return spans

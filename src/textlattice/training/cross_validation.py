@@ -7,6 +7,7 @@ import numpy as np
 
 from textlattice.config import Config
 from textlattice.data.splits import strata, stratified_folds
+from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.errors import DataError
 from textlattice.evaluation.answers import evaluate_answers, evaluate_decisions
 from textlattice.progress import Progress
@@ -39,6 +40,7 @@ def cross_validate(
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
     tokenizer: FileTokenizer | None = None,
+    encoder: LanguageModelEncoder | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def cross_validate(
         groups: Rows of one group stay in one fold.
         token_table: As in `fit`.
         tokenizer: As in `fit`.
+        encoder: As in `fit`.
         progress: Told of each stage.
         checkpoint: Written after each fold; folds that it holds are not trained again.
 
@@ -90,6 +93,7 @@ def cross_validate(
                     groups=groups,
                     token_table=token_table,
                     tokenizer=tokenizer,
+                    encoder=encoder,
                     progress=progress,
                 )
             )
@@ -124,6 +128,7 @@ def _tested(
     groups: Sequence[str] | None,
     token_table: TokenTable | None,
     tokenizer: FileTokenizer | None,
+    encoder: LanguageModelEncoder | None,
     progress: Progress,
 ) -> dict[str, Any]:
     """One fold: its figures, and probabilities and decisions of its rows in the labels of the whole table."""
@@ -144,6 +149,7 @@ def _tested(
         groups=None if groups is None else [groups[row] for row in rest.tolist()],
         token_table=token_table,
         tokenizer=tokenizer,
+        encoder=encoder,
         progress=progress,
     )
     progress.begin("testing the fold")

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import UInt64
 
 from textlattice.batch.collators import BatchMaker
-from textlattice.config import Config, PublishedConfig
+from textlattice.config import Config, PublishedConfig, PyramidConfig
+from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.errors import ConfigError, DataError
 from textlattice.models.classifier import Classifier
 from textlattice.models.registry import cost_of
@@ -67,6 +68,7 @@ def fit(
     groups: Sequence[str] | None = None,
     token_table: TokenTable | None = None,
     tokenizer: FileTokenizer | None = None,
+    encoder: LanguageModelEncoder | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
@@ -88,12 +90,13 @@ def fit(
         token_table: Vectors of words, frozen, that the network reads beside its own; words of a text that training
             has not seen bring theirs too, so the whole table becomes part of the model.
         tokenizer: Cuts the texts, in place of the rules for words.
+        encoder: A language model, frozen, whose states and tokens a pyramid reads.
         progress: Told of each stage.
         checkpoint: Written as training goes on; one that holds the beginning of this training is gone on with.
 
     Raises:
-        ConfigError: `model.injected_channels` is set, and not to the width of the token table; or an order of labels
-            is given for a task without one.
+        ConfigError: `model.injected_channels` is set, and not to the width of the token table; an order of labels is
+            given for a task without one; or the settings and the encoder or token table do not fit one another.
         DataError: There is no text, only one label, lengths differ, the labels do not fit the task, or no token has a
             vector in the token table.
         TrainingError: Nothing could be trained.
@@ -102,14 +105,19 @@ def fit(
     _check_lengths(texts, labels, sample_weight)
     labels = _frozen(labels)
     first_task = task_of(labels, task, label_order, progress)
-    config, token_table = _injecting(_cut_by(config, tokenizer), token_table)
+    if encoder is not None:
+        if tokenizer is not None:
+            raise ConfigError("a language model brings its own tokenizer, got another one; leave it out.")
+        tokenizer = encoder.tokenizer
+    config = _encoding(_cut_by(config, tokenizer), encoder, token_table)
+    config, token_table = _injecting(config, token_table)
     reader = TextReader(config=config.text, cut=tokenizer or token_bounds)
     threads = torch.get_num_threads()
     try:
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         read = read_texts(_in_order(texts), reader, progress)
-        fitting = Fitting(config, first_task, progress, token_table, checkpoint)
+        fitting = Fitting(config, first_task, progress, token_table, checkpoint, encoder)
         corpus, rows = fitting.corpus(read, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
             raise DataError(
@@ -175,6 +183,30 @@ def _cut_by(config: Config, tokenizer: FileTokenizer | None) -> Config:
             "text.tokenizer must be words without a tokenizer file, got file; give the file, or leave the setting out."
         )
     return dataclasses.replace(config, text=dataclasses.replace(config.text, tokenizer=kind))
+
+
+def _encoding(config: Config, encoder: LanguageModelEncoder | None, table: TokenTable | None) -> Config:
+    """The settings, which say what reads the tokens."""
+    model = config.model
+    if not isinstance(model, PyramidConfig):
+        if encoder is not None:
+            raise ConfigError(
+                f"a language model is read by the preset pyramid alone, got a model of the family {model.family}; "
+                "take --preset pyramid, or make a token table of the language model."
+            )
+        return config
+    if encoder is None and model.encoder == "language_model":
+        raise ConfigError("model.encoder=language_model needs a language model, got none; give it.")
+    if model.encoder == "table" and table is None:
+        raise ConfigError("model.encoder=table needs a token table, got none; give it.")
+    if encoder is None:
+        return config
+    if table is not None:
+        raise ConfigError("a language model and a token table are two encoders, got both; leave one out.")
+    model = dataclasses.replace(
+        model, encoder="language_model", num_states=len(encoder.layers), state_channels=encoder.channels
+    )
+    return dataclasses.replace(config, model=model)
 
 
 def _injecting(config: Config, table: TokenTable | None) -> tuple[Config, TokenTable | None]:

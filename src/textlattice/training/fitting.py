@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from textlattice.batch.collators import BatchMaker, make_collator
+from textlattice.batch.pyramid_collate import StateReader
 from textlattice.config import Config
 from textlattice.data.splits import affordable_rows, strata
 from textlattice.errors import DataError, TrainingError
@@ -60,6 +61,7 @@ class Fitting:
         progress: Told of each stage.
         token_table: Vectors of words, or None.
         checkpoint: Keeps what was fitted and chosen; None keeps it in memory alone.
+        encoder: A language model whose states the network reads, or None.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Fitting:
         progress: Progress,
         token_table: TokenTable | None = None,
         checkpoint: Checkpoint | None = None,
+        encoder: StateReader | None = None,
     ) -> None:
+        self.encoder = encoder
         self.config, self.task, self.progress, self.token_table = config, task, progress, token_table
         self.checkpoint = checkpoint or Checkpoint()
         self.budget = Budget(config.train.max_minutes, time.monotonic() - self.checkpoint.seconds_spent)
@@ -202,7 +206,7 @@ class Fitting:
     def build(self, corpus: Corpus, wide: FittedWide) -> tuple[Classifier, BatchMaker]:
         """A fresh network over the words of these rows, the wide branch's tables and the token table."""
         vocabulary = self._vocabulary(corpus, wide)
-        collator = make_collator(self.config, vocabulary)
+        collator = make_collator(self.config, vocabulary, self.encoder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.train.seed)
             model = make_classifier(self.config, num_outputs=self.task.num_outputs, vocabulary=vocabulary)

