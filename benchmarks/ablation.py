@@ -45,6 +45,8 @@ INGREDIENTS = {
     "vectors of MiniLM, PCA": Ingredient(vectors="pca"),
     "vectors of MiniLM, UMAP": Ingredient(vectors="umap"),
     "polarity and subjectivity": Ingredient(lexicon=True),
+    "edges weighed by frequency": Ingredient(settings={"model.weigh_edges": True}),
+    "two virtual nodes": Ingredient(settings={"model.num_virtual_nodes": 2}),
 }
 
 

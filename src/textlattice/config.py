@@ -150,6 +150,8 @@ class CnnGnnConfig:
         head_channels: Hidden width of the classifier.
         injected_channels: Width of the vectors of the token table; training sets it, 0 means no table.
         graph_attention: False gives the "no graph" row: attention out, convolution widened to equal parameters.
+        num_virtual_nodes: Learned nodes a document that hear all its tokens, and all its tokens them.
+        weigh_edges: Whether an edge from a frequent word counts less, by the sigmoid formula of the paper.
         dropout: Probability that a channel of a token is dropped in training.
         word_dropout: Probability that the word row of a token is dropped in training.
     """
@@ -161,6 +163,8 @@ class CnnGnnConfig:
     head_channels: int = 64
     injected_channels: int = 0
     graph_attention: bool = True
+    num_virtual_nodes: int = 0
+    weigh_edges: bool = False
     dropout: float = 0.05
     word_dropout: float = 0.1
 
@@ -172,7 +176,7 @@ class CnnGnnConfig:
     @property
     def reads_counts(self) -> bool:
         """Whether it asks how frequent words are."""
-        return False
+        return self.weigh_edges
 
     def __post_init__(self) -> None:
         for name in ("char_channels", "channels", "num_heads", "head_channels"):

@@ -1,5 +1,6 @@
 """Documents to a batch: distinct tokens, rows of tables, graphs, n-grams; the only place where indices are made."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBa
 from textlattice.config import GraphConfig, TextConfig
 from textlattice.graph.neighbours import neighbour_table
 from textlattice.text.document import Document
+from textlattice.text.frequency import keep_weights
 from textlattice.text.lookup import character_ids, find_rows, subword_ids
 from textlattice.text.ngrams import ngram_keys
 from textlattice.text.vocabulary import Vocabulary, word_keys
@@ -73,6 +75,10 @@ class Collator:
         keys = word_keys(strings, self.text)
         injected = self.vocabulary.injected_rows(keys)
         graphs = [self._graph(doc_ptr, block, salt, inverse) for block in (0, 1)]
+        if len(self.vocabulary.counts):
+            known = keep_weights(np.append(1.0, self.vocabulary.counts), "sigmoid").astype(np.float32)
+            weights = known[self.vocabulary.word_rows(keys)[form]]
+            graphs = [dataclasses.replace(g, mask=g.mask * weights[g.neighbours]) for g in graphs]
         return TextBatch(
             forms=forms,
             tokens=Tokens(

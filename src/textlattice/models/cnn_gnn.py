@@ -15,7 +15,7 @@ from textlattice.config import CnnGnnConfig, Config, GraphConfig
 from textlattice.models.classifier import Classifier
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
-from textlattice.nn.block import ConvBlock, GraphBlock
+from textlattice.nn.block import ConvBlock, GraphBlock, VirtualGraphBlock
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.gate import keep_edges, rewire
 from textlattice.nn.head import Head
@@ -69,6 +69,36 @@ class GraphBlocks(nn.Module):
         return tokens, *keep_edges(graph1.neighbours, scores, self.num_kept, self.temperature)
 
 
+class VirtualBlocks(nn.Module):
+    """`GraphBlocks` with virtual nodes."""
+
+    def __init__(self, model: CnnGnnConfig, graph: GraphConfig) -> None:
+        super().__init__()
+        self.num_kept, self.temperature = graph.num_kept_edges, graph.keep_temperature
+        widths = (model.channels, model.num_heads, model.dropout)
+        self.block1 = VirtualGraphBlock(*widths, degree=graph.degree(0))
+        self.block2 = VirtualGraphBlock(*widths, degree=graph.degree(1), num_kept=self.num_kept)
+        self.nodes = nn.Parameter(torch.randn(model.num_virtual_nodes, model.channels))
+        with torch.no_grad():
+            for place, block in enumerate((self.block1, self.block2)):
+                block.attention.slot_bias[graph.random_slots(place)] = _RANDOM_SLOT_BIAS
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        documents: Documents[Tensor],
+        graph1: Graph[Tensor],
+        graph2: Graph[Tensor],
+    ) -> Float[Tensor, "num_tokens channels"]:
+        """Tokens that have heard their document."""
+        nodes = self.nodes.expand(documents.doc_ptr.shape[0] - 1, -1, -1)
+        where = (documents.doc_index, graph1.neighbours, graph1.mask.to(tokens.dtype))
+        tokens, nodes, scores = self.block1.exchange(tokens, nodes, *where)
+        kept, openness = keep_edges(graph1.neighbours, scores, self.num_kept, self.temperature)
+        neighbours, gate = rewire(graph2.neighbours, graph2.mask, kept, openness)
+        return self.block2.exchange(tokens, nodes, documents.doc_index, neighbours, gate)[0]
+
+
 class ConvBlocks(nn.Module):
     """Two blocks of convolution alone: the "no graph" row, with equal parameters."""
 
@@ -119,7 +149,8 @@ class CnnGnnClassifier(Classifier):
         else:
             self.word_input = WordInput(num_words, model.channels, model.dropout, model.word_dropout)
         self.token_conv = RaggedConv(self.word_input.out_channels, model.channels, 3)
-        self.blocks = GraphBlocks(model, config.graph) if model.graph_attention else ConvBlocks(model)
+        blocks = VirtualBlocks if model.num_virtual_nodes else GraphBlocks
+        self.blocks = blocks(model, config.graph) if model.graph_attention else ConvBlocks(model)
         self.readout = Readout(model.channels)
         self.norm = ActNorm(3 * model.channels)
         self.head = Head(3 * model.channels, model.head_channels, num_outputs, model.dropout)

@@ -41,6 +41,6 @@ def rewire(
 
     A kept edge that the new graph holds already is void.
     """
-    repeated = ((kept[:, :, None] == neighbours[:, None, :]) & mask[:, None, :]).any(2)
+    repeated = ((kept[:, :, None] == neighbours[:, None, :]) & (mask > 0)[:, None, :]).any(2)
     kept_gate = openness * ~repeated
     return torch.cat([neighbours, kept], 1), torch.cat([mask.to(openness.dtype), kept_gate], 1)
