@@ -169,8 +169,9 @@ def _cells(name: str, runs: list[dict[str, Any]]) -> list[str]:
     judged = [run["models"]["ours"] for run in own.values()]
     alone = [run["models"]["deep"] for run in own.values() if run["models"]["deep"]]
     compared = name != "none" and seeds
+    commit = next(iter(own.values())).get("commit") or ""
     return [
-        name,
+        name if name in INGREDIENTS else f"{name} (tried at {commit[:7]}, left out)",
         str(len(own)),
         _spread([100 * model["accuracy"] for model in judged], "{:.2f}"),
         interval_cell(difference(_correct(own, seeds), _correct(base, seeds))) if compared else NONE,

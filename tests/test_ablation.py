@@ -103,6 +103,7 @@ def test_the_page_takes_means_over_seeds():
         judged = {"accuracy": np.mean(right), "log_loss": 0.5, "correct": records.pack(np.array(right, bool))}
         return {
             "key": {"ingredient": name, "set": "imdb", "seed": seed},
+            "commit": "0123456789",
             "num_train": 8,
             "num_test": 4,
             "train_seconds": 90.0,
@@ -121,6 +122,6 @@ def test_the_page_takes_means_over_seeds():
     assert rows == [
         "| none | 2 | 50.00 ± 35.36 | – | 0.5000 ± 0.0000 | – | 1.5 min |",
         "| polarity and subjectivity | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
-        "| left out since | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
+        "| left out since (tried at 0123456, left out) | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
     ]
     assert "being made" in ablation.page([])
