@@ -112,7 +112,7 @@ def test_the_page_takes_means_over_seeds():
 
     page = ablation.page(
         [
-            entry("left out since", 0, [1, 1, 1, 1]),
+            entry("other", 0, [1, 1, 1, 1]),
             entry("none", 0, [1, 1, 1, 0]),
             entry("none", 1, [1, 0, 0, 0]),
             entry("polarity and subjectivity", 0, [1, 1, 1, 1]),
@@ -122,6 +122,6 @@ def test_the_page_takes_means_over_seeds():
     assert rows == [
         "| none | 2 | 50.00 ± 35.36 | – | 0.5000 ± 0.0000 | – | 1.5 min |",
         "| polarity and subjectivity | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
-        "| left out since (tried at 0123456, left out) | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
+        "| other (tried at 0123456, left out) | 1 | 100.00 | +25.00 (+0.00 to +75.00) | 0.5000 | – | 1.5 min |",
     ]
     assert "being made" in ablation.page([])

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from textlattice.batch.pyramid_batch import PyramidBatch
 from textlattice.nn.conv import RaggedConv
-from textlattice.nn.inject import InjectedWordInput, make_word_input
+from textlattice.nn.inject import InjectedWordInput, WordInput
 from textlattice.nn.spelling import SpellingEncoder
 
 
@@ -14,45 +14,19 @@ class FormEncoder(nn.Module):
     """Three states of each token: what it is, and what it is among one and two tokens on each side.
 
     Args:
-        num_characters: Rows of the character table.
-        num_subwords: Rows of the table of hashed character n-grams.
-        num_words: Known words.
-        num_injected: Words of the token table.
-        injected_channels: Width of its vectors; 0 without one.
-        char_channels: Width of a character.
-        channels: Width of spelling and of a word row.
-        dropout: Probability that a channel is dropped in training.
-        word_dropout: Probability that a word row is dropped in training.
+        spelling: Reads the distinct tokens.
+        word_input: Sets words, and vectors of a token table, beside what it says.
+        channels: Width of the two convolutions.
 
     Source: CNN-GNN (arXiv 2507.07414), section 3; as the encoder of the pyramid it is ours.
     """
 
-    def __init__(
-        self,
-        num_characters: int,
-        num_subwords: int,
-        *,
-        num_words: int,
-        num_injected: int,
-        injected_channels: int,
-        char_channels: int,
-        channels: int,
-        dropout: float,
-        word_dropout: float,
-    ) -> None:
+    def __init__(self, spelling: SpellingEncoder, word_input: WordInput, channels: int) -> None:
         super().__init__()
-        self.spelling = SpellingEncoder(num_characters, num_subwords, char_channels, channels)
-        self.word_input = make_word_input(
-            num_words,
-            channels,
-            dropout,
-            word_dropout,
-            num_injected=num_injected,
-            injected_channels=injected_channels,
-        )
-        self.conv1 = RaggedConv(self.word_input.out_channels, channels, 3)
+        self.spelling, self.word_input = spelling, word_input
+        self.conv1 = RaggedConv(word_input.out_channels, channels, 3)
         self.conv2 = RaggedConv(channels, channels, 3)
-        self.widths = (self.word_input.out_channels, channels, channels)
+        self.widths = (word_input.out_channels, channels, channels)
 
     def fill_words(self, rows: Float[Tensor, "num_words channels"]) -> None:
         """Begins the rows of the known words with the given ones."""

@@ -27,8 +27,10 @@ from textlattice.nn.attention import GraphAttention
 from textlattice.nn.dropout import Dropout
 from textlattice.nn.gate import rewire
 from textlattice.nn.head import Head
+from textlattice.nn.inject import make_word_input
 from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, Smooth
 from textlattice.nn.similarity import similar_units
+from textlattice.nn.spelling import SpellingEncoder
 
 DESCENTS: dict[str, Callable[[int], nn.Module]] = {"sum": Descend, "gate": GatedDescend, "none": Smooth}
 
@@ -236,17 +238,14 @@ def _encoder(
         return TableEncoder(num_injected, model.injected_channels)
     if model.encoder == "language_model":
         return StateEncoder(model.num_states, model.state_channels)
-    return FormEncoder(
-        config.text.num_characters,
-        config.text.num_subwords,
-        num_words=num_words,
+    text, channels = config.text, model.word_channels
+    word_input = make_word_input(
+        *(num_words, channels, model.dropout, model.word_dropout),
         num_injected=num_injected,
         injected_channels=model.injected_channels,
-        char_channels=model.char_channels,
-        channels=model.word_channels,
-        dropout=model.dropout,
-        word_dropout=model.word_dropout,
     )
+    spelling = SpellingEncoder(text.num_characters, text.num_subwords, model.char_channels, channels)
+    return FormEncoder(spelling, word_input, channels)
 
 
 def _layer(model: PyramidConfig) -> UnitLayer:
