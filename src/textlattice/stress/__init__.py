@@ -1,0 +1,1 @@
+"""What noise does to answers: corrupted texts, curves by strength, an attack with a budget."""
