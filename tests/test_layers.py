@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "textlattice"
 
 HEAVY = {"torch", "sklearn", "scipy", "pandas", "pyarrow", "onnx", "onnxscript"}
-TRAIN_HALF = {"nn", "encoders", "models", "training", "baselines", "export"}
+TRAIN_HALF = {"nn", "encoders", "models", "training", "baselines", "export", "stress"}
 TRAIN_HALF_FILES = {"app/encoders.py", "app/estimator.py", "app/estimator_targets.py", "explain/edges.py"}
 """What may import heavy libraries at module level; everything else imports them inside functions, or not at all."""
 

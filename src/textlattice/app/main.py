@@ -21,6 +21,7 @@ from textlattice.app.commands import (
     graph,
     info,
     predict,
+    stress,
     token_table,
     train,
 )
@@ -42,6 +43,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "predict": predict.predict,
     "explain": explain.explain,
     "compare": compare.compare,
+    "stress": stress.stress,
     "info": info.info,
     "export": export.export,
     "graph": graph.graph,

@@ -3,6 +3,7 @@
 import re
 from html import escape
 
+from textlattice.app.report.page import page
 from textlattice.explain.occlusion import Attribution, Explanation
 
 _FOR, _AGAINST = (
@@ -12,15 +13,8 @@ _FOR, _AGAINST = (
 _STRONGEST = 0.65  # opacity under black letters, so that they stay legible
 _UNSHOWN = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\uD800-\uDFFF]")
 _STYLE = """
-body { font: 16px/1.6 system-ui, sans-serif; color: #111; background: #fff; }
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 2; }
 .text span, .spelled span, .legend span { border-radius: 3px; padding: 2px 1px; }
-.note, .legend { color: #444; font-size: 0.9rem; }
-table { border-collapse: collapse; }
-td, th { padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; vertical-align: baseline; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .spelled { font: 1.1rem ui-monospace, monospace; white-space: pre; unicode-bidi: isolate; }
 """.strip()
 
@@ -41,15 +35,7 @@ def explanation_html(explanation: Explanation) -> str:
         body.append(_legend(label, _scale(explanation.tokens)))
     if explanation.spellings:
         body.append(_spellings(explanation))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Explanation: {label}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
-    )
+    return page(f"Explanation: {label}", body, style=_STYLE)
 
 
 def _notes(explanation: Explanation) -> list[str]:

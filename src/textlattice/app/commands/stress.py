@@ -1,0 +1,225 @@
+"""`textlattice stress`: how answers hold when texts are spoiled."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from textlattice.app.answer_files import replacing
+from textlattice.app.commands.options import (
+    Folder,
+    Json,
+    LabelColumn,
+    LabelSeparator,
+    Seed,
+    Source,
+    TextColumns,
+    needs,
+    text_columns,
+)
+from textlattice.app.loading import load
+from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
+from textlattice.data.readers import read_table
+from textlattice.data.rows import Table
+from textlattice.errors import DataError
+from textlattice.task import Label, Task, TaskKind
+
+
+def stress(
+    folder: Folder,
+    source: Source,
+    text: TextColumns = None,
+    label: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="Rows that are spoiled, drawn at random.")
+    ] = 500,
+    draws: Annotated[
+        int, typer.Option("--draws", metavar="N", min=1, help="Draws of the noise; figures are their means.")
+    ] = 3,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--family",
+            metavar="NAME",
+            help="A kind of noise, may be given more than once: typo, ocr, case, spacing, punctuation, homoglyph, "
+            "invisible, token_dropout, truncation. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    attacked: Annotated[
+        int,
+        typer.Option(
+            "--attack", metavar="N", min=0, help="Rows that are attacked, character by character, too."
+        ),
+    ] = 0,
+    budget: Annotated[
+        int, typer.Option("--budget", metavar="N", min=1, help="Queries that an attack on a text may take.")
+    ] = 200,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            "--train",
+            metavar="SOURCE",
+            help="Rows on which a linear model is trained, to be shown beside; best those that yours was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option("--baseline", metavar="NAME", help="Which linear model --train makes.")
+    ] = "tfidf_lr",
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with curves as well.", show_default=False),
+    ] = None,
+    min_relative_area: Annotated[
+        float | None,
+        typer.Option(
+            "--min-relative-auc",
+            metavar="X",
+            help="Fail where the mean relative area is below this, 0 to 1.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure a model on texts with typing errors, misread letters, invisible characters and more.
+
+    Each kind of noise spoils 1, 2, 5, 10 and 20 % of the characters or words. The relative area is 1 for a model that
+    noise does not touch and 0 for one that it brings to guessing.
+
+    \b
+    Examples:
+      textlattice stress model test.csv --html noise.html
+      textlattice stress model test.csv --train train.csv --attack 100
+      textlattice stress model test.csv --family typo --family homoglyph --min-relative-auc 0.9
+    """
+    with needs("stress", "train"):
+        from textlattice.stress.attack import attack
+        from textlattice.stress.corruptions import FAMILIES
+        from textlattice.stress.curves import stress_curves
+
+    predictor = load(folder)
+
+    def read(name: str) -> Table:
+        found = read_table(
+            name,
+            text_columns=text_columns(text),
+            label_column=label,
+            require_label=True,
+            label_separator=label_separator,
+        )
+        report_rejects(found.rejects, name)
+        return found
+
+    table = read(source)
+    texts, labels = _drawn(table, predictor.task, limit, seed)
+    models: list[tuple[str, Any, Task]] = [(str(folder), predictor.probabilities, predictor.task)]
+    with progress() as listener:
+        if train is not None:
+            rows = read(train)
+            listener.begin(f"training {baseline}")
+            models.append((baseline, *_baseline(baseline, rows, predictor.task, seed)))
+            listener.end()
+        results = []
+        for name, probabilities, task in models:
+            found = stress_curves(
+                *(probabilities, task, texts, labels),
+                families=family or FAMILIES,
+                seeds=range(seed, seed + draws),
+                progress=listener,
+            )
+            if attacked:
+                parts = texts[:attacked], labels[:attacked]
+                found["attack"] = attack(
+                    probabilities, task, *parts, budget=budget, seed=seed, progress=listener
+                )
+            results.append({"name": name, **found})
+    if html is not None:
+        from textlattice.app.report.stress import stress_html
+
+        with replacing(html) as aside:
+            aside.write_text(stress_html(results), encoding="utf-8", errors="backslashreplace")
+        warn(f"written to {html}")
+    if json:
+        print_json({"models": results})
+    else:
+        _print_figures(results)
+    area = results[0]["relative_area"]
+    if min_relative_area is not None and area < min_relative_area:
+        raise DataError(
+            f"stress: expected a mean relative area of at least {min_relative_area}, got {area:.4f}; the worst is "
+            f"{results[0]['worst']['family']}."
+        )
+
+
+def _drawn(table: Table, task: Task, limit: int, seed: int) -> tuple[list[str], list[Label]]:
+    """Rows of the table, at most so many."""
+    if not table.rows:
+        raise DataError(
+            f"{table.source}: expected rows to spoil, got none that can be used ({len(table.rejects):,} rejected)."
+        )
+    chosen = np.random.default_rng(seed).permutation(len(table.rows))[:limit].tolist()
+    texts, labels = list(table.texts), _labels(table, task.kind)
+    return [texts[row] for row in chosen], [labels[row] for row in chosen]
+
+
+def _labels(table: Table, kind: TaskKind) -> list[Label]:
+    return [*(table.given_labels if kind == "multi" else table.single_labels)]
+
+
+def _baseline(name: str, table: Table, task: Task, seed: int) -> tuple[Any, Task]:
+    """Probabilities of a linear model with the labels of the task, and how it decides."""
+    from textlattice.baselines.answering import answering_baseline
+
+    return answering_baseline(name, task, list(table.texts), _labels(table, task.kind), seed=seed)
+
+
+def _print_figures(models: list[dict[str, Any]]) -> None:
+    measure = models[0]["measure"]
+    words = measure.replace("_", " ")
+    print_table(
+        ["model", f"clean {words}", "relative area", "worst"],
+        [
+            (
+                model["name"],
+                percent(model["clean"][measure]),
+                number(model["relative_area"]),
+                f"{model['worst']['family']} ({model['worst']['relative_area']:.3f})",
+            )
+            for model in models
+        ],
+    )
+    for model in models:
+        levels = [point["level"] for point in next(iter(model["families"].values()))["points"]]
+        print_table(
+            [f"{model['name']}: {words} at", *(f"{100 * level:g} %" for level in levels), "changed", "area"],
+            [
+                (
+                    family,
+                    *(percent(point[measure]) for point in curve["points"]),
+                    percent(curve["points"][-1]["flip_rate"]),
+                    number(curve["relative_area"]),
+                )
+                for family, curve in model["families"].items()
+            ],
+        )
+    if "attack" in models[0]:
+        print_table(
+            ["model, attacked", "rows", "accuracy", "under attack", "queries", "edits"],
+            [
+                (
+                    model["name"],
+                    number(model["attack"]["num_rows"]),
+                    percent(model["attack"]["accuracy"]),
+                    percent(model["attack"]["accuracy_under_attack"]),
+                    ""
+                    if model["attack"]["median_queries"] is None
+                    else number(model["attack"]["median_queries"]),
+                    "" if model["attack"]["mean_edits"] is None else number(model["attack"]["mean_edits"]),
+                )
+                for model in models
+            ],
+        )

@@ -1,0 +1,87 @@
+"""Curves under noise as a page: one small picture a family, a line a model."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from textlattice.app.report.page import page
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 240, 150, 34, 22
+_COLOURS = ("#2166ac", "#e66101", "#4d4d4d", "#5aae61", "#762a83")
+_STYLE = """
+.curves { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; } figcaption { font-size: 0.9rem; }
+svg text { font: 10px system-ui, sans-serif; fill: #444; } .axis { stroke: #999; }
+.line { fill: none; stroke-width: 2; }
+""".strip()
+
+
+def stress_html(models: Sequence[dict[str, Any]]) -> str:
+    """One self-contained page without script.
+
+    Args:
+        models: What `stress_curves` says of each, with its `name`, and under `attack` what `attack` says if it was run.
+    """
+    measure = models[0]["measure"].replace("_", " ")
+    families = [*models[0]["families"]]
+    legend = " ".join(
+        f'<span style="color: {_colour(place)}">&#9644; {escape(model["name"])}</span>'
+        for place, model in enumerate(models)
+    )
+    body = [
+        "<h1>Answers under noise</h1>",
+        f'<p class="note">{models[0]["num_rows"]:,} texts, {len(models[0]["seeds"])} draws of noise. Up: {measure}; '
+        "to the right: the share of characters or words that are spoiled.</p>",
+        f"<p>{legend}</p>",
+        _table(models),
+        '<div class="curves">',
+        *(_figure(family, models) for family in families),
+        "</div>",
+    ]
+    return page("Answers under noise", body, style=_STYLE)
+
+
+def _table(models: Sequence[dict[str, Any]]) -> str:
+    measure = models[0]["measure"]
+    rows = "".join(
+        f"<tr><td>{escape(model['name'])}</td><td class='number'>{100 * model['clean'][measure]:.1f} %</td>"
+        f"<td class='number'>{model['relative_area']:.3f}</td>"
+        f"<td>{escape(model['worst']['family'])} ({model['worst']['relative_area']:.3f})</td></tr>"
+        for model in models
+    )
+    return (
+        f"<table><tr><th>model</th><th>clean {escape(measure.replace('_', ' '))}</th><th>relative area</th>"
+        f"<th>worst family</th></tr>{rows}</table>"
+    )
+
+
+def _figure(family: str, models: Sequence[dict[str, Any]]) -> str:
+    measure = models[0]["measure"]
+    curves = [model["families"][family]["points"] for model in models]
+    heights = [point[measure] for points in curves for point in points]
+    low, high = min(heights), max(heights)
+    low, high = low - 0.02, high + 0.02
+    most = curves[0][-1]["level"]
+
+    def place(level: float, height: float) -> str:
+        across = _LEFT + (_WIDTH - _LEFT - 6) * level / most
+        down = 6 + (_HEIGHT - _BOTTOM - 6) * (high - height) / (high - low)
+        return f"{across:.1f},{down:.1f}"
+
+    lines = "".join(
+        f'<polyline class="line" stroke="{_colour(number)}" '
+        f'points="{" ".join(place(point["level"], point[measure]) for point in points)}"/>'
+        for number, points in enumerate(curves)
+    )
+    floor = _HEIGHT - _BOTTOM
+    return (
+        f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(family)}">'
+        f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH - 6}" y2="{floor}"/>'
+        f'<text x="0" y="14">{100 * high:.0f} %</text><text x="0" y="{floor}">{100 * low:.0f} %</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0</text>'
+        f'<text x="{_WIDTH - 34}" y="{_HEIGHT - 6}">{100 * most:.0f} %</text>{lines}</svg>'
+        f"<figcaption>{escape(family.replace('_', ' '))}</figcaption></figure>"
+    )
+
+
+def _colour(place: int) -> str:
+    return _COLOURS[place % len(_COLOURS)]

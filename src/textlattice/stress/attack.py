@@ -1,0 +1,122 @@
+"""A greedy attack on single characters: which words carry an answer, and what small change overturns it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from textlattice.errors import DataError
+from textlattice.progress import Progress
+from textlattice.stress.corruptions import corrupt
+from textlattice.stress.curves import Probabilities
+from textlattice.task import Label, Task
+
+_EDITS = ("typo", "homoglyph")
+_TRIES = 3  # draws of each edit a word
+_MOST_RANKED = 0.5  # share of the budget that may go into finding the words that count
+
+
+def attack(
+    probabilities: Probabilities,
+    task: Task,
+    texts: Sequence[str],
+    labels: Sequence[Label],
+    *,
+    budget: int = 200,
+    max_edits: float = 0.2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Attacks each text that is answered rightly until its answer is wrong, or the budget is spent.
+
+    Words are ranked by what the probability of the right label loses without them; then, from the first on, each takes
+    the edit of one character (typing errors, letters that look alike) that lowers it most.
+
+    Args:
+        probabilities: The model; each text it is asked about is a query.
+        task: Of the kind `single`.
+        texts: Texts.
+        labels: What is right.
+        budget: Queries a text.
+        max_edits: Share of the words that may be edited, one at least.
+        seed: Of the edits.
+        progress: Told of each text.
+
+    Returns:
+        `num_rows`, `accuracy` before and `accuracy_under_attack`, `num_attacked`, `success_rate` of these, and of the
+        successes `median_queries` and `mean_edits` (None without any).
+
+    Raises:
+        DataError: The task is of another kind, or there is no text.
+
+    Source: after arXiv 1801.04354 (scoring, character edits) and arXiv 1905.11268 (edits inside words).
+    """
+    if task.kind != "single" or not texts:
+        raise DataError(
+            f"an attack needs texts of one label each, got {len(texts)} texts of a {task.kind} task."
+        )
+    progress = progress or Progress()
+    progress.begin("attacking", len(texts))
+    targets = task.targets(labels)
+    queries, edits, num_right = [], [], 0
+    for text, target in zip(texts, targets.tolist(), strict=True):
+        right = float(probabilities([text]).argmax(1)[0]) == target
+        num_right += right
+        if right:
+            done = _overturn(probabilities, text, target, budget, max_edits, seed)
+            if done is not None:
+                queries.append(done[0])
+                edits.append(done[1])
+        progress.advance()
+    progress.end()
+    return {
+        "num_rows": len(texts),
+        "budget": budget,
+        "accuracy": num_right / len(texts),
+        "accuracy_under_attack": (num_right - len(queries)) / len(texts),
+        "num_attacked": num_right,
+        "success_rate": len(queries) / num_right if num_right else None,
+        "median_queries": float(np.median(queries)) if queries else None,
+        "mean_edits": float(np.mean(edits)) if edits else None,
+    }
+
+
+def _overturn(
+    probabilities: Probabilities, text: str, target: int, budget: int, max_edits: float, seed: int
+) -> tuple[int, int] | None:
+    """Queries and edits that it took; None if the answer held."""
+    words = text.split(" ")
+    places = [place for place, word in enumerate(words) if any(map(str.isalpha, word))]
+    ranked = places[: max(1, int(_MOST_RANKED * budget))]
+    if not ranked:
+        return None
+    without = [" ".join(words[:place] + words[place + 1 :]) for place in ranked]
+    lost = probabilities(without)[:, target]
+    used, num_edits = len(without), 0
+    order = [ranked[place] for place in np.argsort(lost, kind="stable").tolist()]
+    lowest = 1.0
+    for place in order[: max(1, int(max_edits * len(places)))]:
+        drawn = [
+            corrupt(words[place], kind, 1 / len(words[place]), seed + number)
+            for kind in _EDITS
+            for number in range(_TRIES)
+        ]
+        tried = [word for word in dict.fromkeys(drawn) if word != words[place]][: budget - used]
+        if not tried:
+            continue
+        spoiled = [" ".join([*words[:place], word, *words[place + 1 :]]) for word in tried]
+        found = probabilities(spoiled)
+        used += len(tried)
+        best = int(found[:, target].argmin())
+        if found[best, target] < lowest:
+            lowest, words[place] = float(found[best, target]), tried[best]
+            num_edits += 1
+        if found[best].argmax() != target:
+            return used, num_edits
+    return None
+
+
+def _edits(word: str, seed: int) -> list[str]:
+    """The word with one character changed, a few draws of each kind."""
+    drawn = [corrupt(word, kind, 1 / len(word), seed + number) for kind in _EDITS for number in range(_TRIES)]
+    return [edited for edited in dict.fromkeys(drawn) if edited != word]

@@ -1,0 +1,93 @@
+"""`textlattice stress`, its page, and a baseline beside it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from conftest import make_stars, make_topics
+from textlattice.baselines.answering import answering_baseline
+from textlattice.errors import ConfigError
+from textlattice.task import Task
+
+
+@pytest.fixture
+def reviews(tmp_path, tiny_texts):
+    path = tmp_path / "reviews.jsonl"
+    rows = (json.dumps({"text": text, "label": label}) for text, label in zip(*tiny_texts, strict=True))
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+SHORT = ("--limit", "20", "--draws", "1", "--family", "typo", "--family", "invisible")
+
+
+def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_path):
+    page = tmp_path / "noise.html"
+    words = ("stress", tiny_folder, reviews, *SHORT, "--train", reviews, "--attack", "3", "--html", page)
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    assert "tfidf_lr" in ran.out
+    assert "under attack" in ran.out
+    assert f"written to {page}" in ran.err
+    content = page.read_text()
+    assert content.count("<svg") == 2
+    assert content.count("<polyline") == 4
+    assert "<script" not in content
+    result = json.loads(cli(*words, "--json").out)
+    names = [model["name"] for model in result["models"]]
+    assert names == [str(tiny_folder), "tfidf_lr"]
+    ours = result["models"][0]
+    assert ours["num_rows"] == 20
+    assert [*ours["families"]] == ["typo", "invisible"]
+    assert ours["families"]["invisible"]["relative_area"] == 1.0  # what cannot be seen is not read
+    assert 0 <= ours["attack"]["accuracy_under_attack"] <= ours["attack"]["accuracy"] <= 1
+
+
+def test_a_bound_that_is_missed_fails(cli, tiny_folder, reviews):
+    ran = cli("stress", tiny_folder, reviews, *SHORT, "--min-relative-auc", "1.5")
+    assert ran.code == 1
+    assert "expected a mean relative area of at least 1.5, got" in ran.err
+    assert "typo" in ran.out  # the figures are told all the same
+    assert cli("stress", tiny_folder, reviews, *SHORT, "--min-relative-auc", "0").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--family", "rain"), "unknown family of noise 'rain'"),
+        (("--baseline", "none", "--train", "REVIEWS"), "unknown baseline 'none': expected one of majority"),
+    ],
+)
+def test_wrong_arguments(cli, tiny_folder, reviews, arguments, message):
+    arguments = [str(reviews) if word == "REVIEWS" else word for word in arguments]
+    ran = cli("stress", tiny_folder, reviews, "--limit", "5", *arguments)
+    assert ran.code == 1
+    assert message in ran.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "measure"),
+    [("topics", make_topics, "macro_f1"), ("stars", make_stars, "quadratic_weighted_kappa")],
+)
+def test_other_kinds_of_labels(cli, kind, made, measure, request, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": text, "label": label} for text, label in zip(*made(90), strict=True)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    folder = request.getfixturevalue(f"{kind}_folder")
+    result = json.loads(cli("stress", folder, path, *SHORT, "--train", path, "--json").out)
+    for model in result["models"]:
+        assert (model["measure"], model["chance"]) == (measure, 0)
+
+
+def test_a_baseline_knows_the_labels_of_the_task_alone(tiny_texts):
+    task = Task(labels=("bad", "good", "never"), priors=(0.5, 0.4, 0.1))
+    texts, labels = tiny_texts
+    probabilities, decides = answering_baseline("tfidf_lr", task, [*texts, "odd"], [*labels, "strange"])
+    found = probabilities(texts)
+    assert found.shape == (len(texts), 3)
+    assert decides == task
+    assert not found[:, 2].any()
+    np.testing.assert_allclose(found.sum(1), 1)
+    with pytest.raises(ConfigError, match="unknown baseline"):
+        answering_baseline("none", task, texts, labels)

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from textlattice.errors import ConfigError, DataError
+from textlattice.stress.attack import attack
+from textlattice.stress.corruptions import FAMILIES, corrupt
+from textlattice.stress.curves import stress_curves
+from textlattice.task import Task
+
+TEXTS = ["a good film with many words in it", "a bad film with many words in it"] * 20
+LABELS = ["good", "bad"] * 20
+
+
+@pytest.fixture
+def task():
+    return Task(labels=("bad", "good"), priors=(0.5, 0.5))
+
+
+def spotter(texts):
+    """Sure where it sees a word that it knows, else undecided for `bad`."""
+    rows = [(0.0, 1.0) if "good" in text.split() else (0.9, 0.1) for text in texts]
+    return np.array(rows).reshape(-1, 2)
+
+
+def untouched(texts):
+    """Answers by the length alone, so that noise that keeps it changes nothing."""
+    return np.array([(0.1, 0.9) if len(text) % 2 else (0.8, 0.2) for text in texts]).reshape(-1, 2)
+
+
+def test_a_model_that_noise_does_not_touch_has_an_area_of_one(task):
+    found = stress_curves(untouched, task, TEXTS, LABELS, families=["case", "homoglyph"], seeds=[0, 1])
+    assert found["clean"]["accuracy"] == 1.0
+    assert found["relative_area"] == pytest.approx(1)
+    for curve in found["families"].values():
+        assert all(point["flip_rate"] == 0 for point in curve["points"])
+        assert [point["level"] for point in curve["points"]] == [0.0, 0.01, 0.02, 0.05, 0.1, 0.2]
+
+
+def test_figures_of_a_model_that_sees_one_word(task):
+    levels, seeds = (0.0, 0.1, 0.3), (0, 1)
+    found = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], levels=levels, seeds=seeds)
+    assert (found["measure"], found["chance"], found["num_rows"]) == ("accuracy", 0.5, 40)
+    for family, curve in found["families"].items():
+        for level, point in zip(levels, curve["points"], strict=True):
+            kept = [
+                np.mean(["good" in corrupt(text, family, level, seed).split() for text in TEXTS[::2]])
+                for seed in (seeds if level else [0])
+            ]
+            assert point["accuracy"] == pytest.approx(0.5 + np.mean(kept) / 2)
+            assert point["flip_rate"] == pytest.approx((1 - np.mean(kept)) / 2)
+            assert point["deviation"] == pytest.approx(np.std(kept) / 2)
+        heights = [point["accuracy"] - 0.5 for point in curve["points"]]
+        area = 0.1 * (heights[0] + heights[1]) / 2 + 0.2 * (heights[1] + heights[2]) / 2
+        assert curve["relative_area"] == pytest.approx(area / (0.3 * 0.5))
+    areas = {family: curve["relative_area"] for family, curve in found["families"].items()}
+    assert found["relative_area"] == pytest.approx(np.mean([*areas.values()]))
+    assert found["worst"]["relative_area"] == min(areas.values())
+
+
+def test_a_model_that_guesses_has_no_area(task):
+    found = stress_curves(lambda texts: np.full((len(texts), 2), 0.5), task, TEXTS, LABELS, families=["case"])
+    assert found["relative_area"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"families": ["rain"]}, ConfigError, "unknown family of noise 'rain'"),
+        ({"levels": [0.1, 0.2]}, DataError, r"levels that ascend from 0, got \[0.1, 0.2\]"),
+        ({"levels": [0.0, 0.2, 0.2]}, DataError, "levels that ascend from 0"),
+        ({"seeds": []}, DataError, "stress needs texts, families and seeds, got 40, 9, 0"),
+    ],
+)
+def test_wrong_arguments(task, arguments, error, message):
+    with pytest.raises(error, match=message):
+        stress_curves(spotter, task, TEXTS, LABELS, **arguments)
+
+
+def test_every_family_is_run(task):
+    found = stress_curves(spotter, task, TEXTS[:4], LABELS[:4], levels=[0.0, 0.2], seeds=[0])
+    assert tuple(found["families"]) == FAMILIES
+
+
+# The attack.
+
+
+def test_an_attack_finds_the_one_word(task):
+    asked = []
+
+    def model(texts):
+        asked.extend(texts)
+        return spotter(texts)
+
+    found = attack(model, task, TEXTS[:2], LABELS[:2], budget=50)
+    assert (found["accuracy"], found["accuracy_under_attack"]) == (
+        1.0,
+        0.5,
+    )  # `bad` is answered without any word
+    assert (found["num_attacked"], found["success_rate"], found["mean_edits"]) == (2, 0.5, 1.0)
+    assert found["median_queries"] <= 8 + 6
+    assert TEXTS[0] in asked
+
+
+def test_an_attack_keeps_to_its_budget(task):
+    counts = []
+
+    def stubborn(texts):
+        counts.append(len(texts))
+        return np.array([(0.4, 0.6)] * len(texts))
+
+    text = " ".join(f"word{number}" for number in range(300))
+    found = attack(stubborn, task, [text], ["good"], budget=40)
+    assert found["success_rate"] == 0
+    assert found["median_queries"] is found["mean_edits"] is None
+    assert sum(counts) <= 1 + 40
+
+
+def test_what_is_answered_wrongly_is_not_attacked(task):
+    found = attack(spotter, task, ["a good film"], ["bad"])
+    assert (found["num_attacked"], found["accuracy"], found["success_rate"]) == (0, 0, None)
+
+
+def test_a_text_without_letters_holds(task):
+    assert attack(spotter, task, ["1 2 3"], ["bad"])["success_rate"] == 0
+
+
+def test_an_attack_needs_single_labels(task):
+    with pytest.raises(
+        DataError, match="an attack needs texts of one label each, got 0 texts of a single task"
+    ):
+        attack(spotter, task, [], [])
