@@ -359,8 +359,8 @@ def page(runs: list[dict[str, Any]]) -> str:
         "## Pictures\n",
         f"![Share of tokens by how many others hear them again, beside the null model]({PICTURES[0]})\n",
         f"![Kept edges of a review of two sentences, drawn as arcs over its words]({PICTURES[1]})\n",
-        "Blue arcs are lattice edges, orange ones random edges, as opaque as they are open; a dot grows with the number "
-        "of tokens that hear its word again. Where arcs span the whole text the ring closes.",
+        "Blue arcs are lattice edges, orange ones random edges, as opaque as they are open; a dot grows with the "
+        "number of tokens that hear its word again. Where arcs span the whole text the ring closes.",
     ]
     return "\n".join(parts).rstrip() + "\n"
 

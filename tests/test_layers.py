@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[1] / "src" / "textlattice"
 
 HEAVY = {"torch", "sklearn", "scipy", "pandas", "pyarrow", "onnx", "onnxscript"}
 TRAIN_HALF = {"nn", "encoders", "models", "training", "baselines", "export", "stress"}
-TRAIN_HALF_FILES = {"app/encoders.py", "app/estimator.py", "app/estimator_targets.py", "explain/edges.py"}
+TRAIN_HALF_FILES = {
+    *("app/encoders.py", "app/estimator.py", "app/estimator_targets.py"),
+    *("explain/edges.py", "explain/scales.py"),
+}
 """What may import heavy libraries at module level; everything else imports them inside functions, or not at all."""
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))

@@ -411,6 +411,7 @@ class TrainConfig:
         learning_rate: Peak of the one-cycle schedule, or where the halvings begin.
         halvings: Shares of the schedule, in (0, 1), at which the rate is halved; none takes the one-cycle schedule.
         loss: Of a single label: `cross_entropy`, or `binary` cross entropy of each label by itself.
+        focal: Exponent of the focal loss: the higher, the less rows count that are answered rightly; 0 turns it off.
         weight_decay: Decoupled weight decay of matrices and embedding rows.
         betas: Moments of AdamW.
         clip: Largest gradient norm.
@@ -432,6 +433,7 @@ class TrainConfig:
     learning_rate: float = 2e-3
     halvings: tuple[float, ...] = ()
     loss: Literal["cross_entropy", "binary"] = "cross_entropy"
+    focal: float = 0.0
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
@@ -457,6 +459,7 @@ class TrainConfig:
             0 <= self.weight_decay < math.inf,
             f"train.weight_decay must be finite and not negative, got {self.weight_decay}.",
         )
+        _require(0 <= self.focal <= 10, f"train.focal must lie in [0, 10], got {self.focal}; try 2.")
         _require(
             len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
             f"train.betas must be two numbers in [0, 1), got {self.betas}.",

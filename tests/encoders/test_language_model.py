@@ -21,7 +21,8 @@ from textlattice.encoders.language_model import (
 )
 from textlattice.encoders.state_cache import StateCache
 from textlattice.errors import ArtefactError, ConfigError, DataError
-from textlattice.text.document import TextReader
+from textlattice.explain.occlusion import explain
+from textlattice.text.document import Document, TextReader
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
 
@@ -113,6 +114,26 @@ def test_states_do_not_depend_on_the_texts_beside_them(encoder):
     together = encoder.states(documents)
     alone = np.concatenate([encoder.states([document]) for document in documents])
     np.testing.assert_allclose(together, alone, atol=2e-3)
+
+
+def test_a_document_without_a_token_is_read_without_it(encoder):
+    whole, rest = read(encoder, "a hopeless film", "a film")
+    part = Document(
+        normalised=whole.normalised, starts=whole.starts[[0, 3]], ends=whole.ends[[0, 3]]
+    )  # without the two pieces of `hopeless`; two spaces are left
+    np.testing.assert_allclose(encoder.states([part]), encoder.states([rest]), atol=2e-3)
+    together = encoder.states([whole, part, rest])
+    np.testing.assert_allclose(together[4:6], together[6:], atol=2e-3)
+
+
+def test_a_token_that_is_cut_otherwise_takes_the_mean_of_its_pieces(encoder):
+    whole = read(encoder, "hopeless film")[0]
+    word = Document(
+        normalised=whole.normalised, starts=whole.starts[[0, 2]], ends=whole.ends[[1, 2]]
+    )  # `hopeless` as one
+    states, expected = encoder.states([word]), encoder.states([whole])
+    np.testing.assert_allclose(states[0], expected[:2].mean(0), atol=2e-3)
+    np.testing.assert_allclose(states[1], expected[2], atol=2e-3)
 
 
 def test_states_from_disk_are_the_same_bits(folder, tmp_path):
@@ -214,6 +235,14 @@ def test_from_training_to_a_folder_that_answers_the_same(encoder, tiny_texts, tm
     expected = predictor_of(trained).probabilities([*texts[:5], ""])
     save_trained(trained, tmp_path / "model", source={"name": "reviews"})
     np.testing.assert_allclose(load(tmp_path / "model").probabilities([*texts[:5], ""]), expected, atol=1e-4)
+
+
+def test_an_answer_is_explained_token_by_token(encoder, tiny_texts):
+    trained = fit(*tiny_texts, preset("pyramid").with_settings(SMALL), encoder=encoder)
+    explanation = explain(predictor_of(trained), "a hopeless film .")
+    assert [token.text for token in explanation.tokens] == ["a", "hope", "less", "film", "."]
+    assert all(np.isfinite(token.weight) for token in explanation.tokens)
+    assert explanation.spellings
 
 
 def test_what_does_not_go_together(encoder, tiny_texts):

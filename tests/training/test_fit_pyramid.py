@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from textlattice import load
+from textlattice.app.commands.explain import scale_weights
 from textlattice.config import preset
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
@@ -32,6 +33,10 @@ def test_from_texts_to_a_folder_that_answers_the_same(tiny_texts, tmp_path):
     )
     again = load(tmp_path / "model")
     np.testing.assert_allclose(again.probabilities(tiny_texts[0][:9]), expected, atol=1e-6)
+    weights = scale_weights(again, tiny_texts[0][0])
+    assert len(weights) == 4
+    assert sum(weights) == pytest.approx(1)
+    assert scale_weights(again, "") == []
     assert again.probabilities([""]).sum() == pytest.approx(1)
 
 

@@ -121,3 +121,17 @@ def test_the_gradient_of_cumulative_link():
         return cumulative_link(scores, targets, torch.ones(5), cuts, label_smoothing=0.1)
 
     assert torch.autograd.gradcheck(loss, (scores, cuts))
+
+
+@pytest.mark.parametrize("focal", [0.5, 2.0])
+def test_focal_losses_count_sure_rows_less(focal):
+    shares = LOGITS.softmax(1)[torch.arange(4), TARGETS]
+    expected = ((1 - shares) ** focal * -shares.log()).mean()
+    found = cross_entropy(LOGITS, TARGETS, torch.ones(4), label_smoothing=0.0, focal=focal)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_focal_loss_of_an_answer_that_is_wholly_right_has_a_gradient():
+    logits = torch.tensor([[200.0, -200.0]], requires_grad=True)
+    cross_entropy(logits, torch.tensor([0]), torch.ones(1), label_smoothing=0.0, focal=0.5).backward()
+    assert logits.grad.isfinite().all()

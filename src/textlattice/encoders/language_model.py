@@ -68,16 +68,32 @@ class LanguageModelEncoder:
     def states(self, documents: Sequence[Document]) -> Float32[np.ndarray, "num_tokens width"]:
         """Of each token of these documents, the states of all layers side by side, the lowest first."""
         texts = [document.normalised.text for document in documents]
-        found = dict.fromkeys(texts)
-        if self.cache is not None:
-            found = {text: self._kept(text) for text in found}
-        missing = [text for text, states in found.items() if states is None]
+        kept = {text: self._kept(text) for text in dict.fromkeys(texts)}
+        found = {text: states for text, states in kept.items() if states is not None}
+        missing = [text for text in kept if text not in found]
         for text, states in zip(missing, self.read(missing), strict=True):
             found[text] = states
             if self.cache is not None:
                 self.cache.put(self._key(text), states)
-        empty = np.empty((0, len(self.layers) * self.channels), np.float32)
-        return np.concatenate([empty, *(found[text].astype(np.float32) for text in texts)])  # type: ignore[union-attr]
+        parts = [row for row, text in enumerate(texts) if len(found[text]) != documents[row].num_tokens]
+        of_parts = dict(zip(parts, self._of_parts([documents[row] for row in parts]), strict=True))
+        rows = [of_parts.get(row, found[text]).astype(np.float32) for row, text in enumerate(texts)]
+        return np.concatenate([np.empty((0, len(self.layers) * self.channels), np.float32), *rows])
+
+    def _of_parts(self, documents: Sequence[Document]) -> list[Float16[np.ndarray, "_ width"]]:
+        """States of documents that are less than their texts, as explanations make them: nothing of these is kept.
+
+        The text is read without what no token covers; a token takes the mean of the pieces that share characters with
+        it, zeros without any.
+        """
+        cut = [_covered(document) for document in documents]
+        found = []
+        for (text, starts, ends), states in zip(cut, self.read([text for text, _, _ in cut]), strict=True):
+            first, last = self.tokenizer(text)
+            shared = (first < ends[:, None]) & (last > starts[:, None])  # [num_tokens, num_pieces]
+            total = shared.astype(np.float32) @ states.astype(np.float32)
+            found.append((total / np.maximum(shared.sum(1, keepdims=True), 1)).astype(np.float16))
+        return found
 
     def _kept(self, text: str) -> Float16[np.ndarray, "num_tokens width"] | None:
         kept = None if self.cache is None else self.cache.get(self._key(text))
@@ -141,6 +157,19 @@ class LanguageModelEncoder:
             "parameters": sum(value.numel() for value in self.network.parameters()),
             "flops_per_token": round(counter.get_total_flops() / length),
         }
+
+
+def _covered(
+    document: Document,
+) -> tuple[str, Int64[np.ndarray, " num_tokens"], Int64[np.ndarray, " num_tokens"]]:
+    """The text of a document without the characters, other than spaces, of no token; and its tokens in it."""
+    text = document.normalised.text
+    is_kept = np.array([letter.isspace() for letter in text], bool)
+    for start, end in zip(document.starts.tolist(), document.ends.tolist(), strict=True):
+        is_kept[start:end] = True
+    before = np.concatenate([[0], np.cumsum(is_kept)])
+    kept = "".join(letter for letter, stays in zip(text, is_kept.tolist(), strict=True) if stays)
+    return kept, before[document.starts], before[document.ends]
 
 
 def window_starts(num_pieces: int, window: int) -> Int64[np.ndarray, " num_windows"]:

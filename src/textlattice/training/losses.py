@@ -12,6 +12,7 @@ def cross_entropy(
     weights: Float[Tensor, " num_docs"],
     *,
     label_smoothing: float,
+    focal: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Weighted mean over rows of -sum_c q_c log softmax(logits)_c, natural-log units.
 
@@ -20,9 +21,10 @@ def cross_entropy(
         targets: Place of the label.
         weights: Row weight times class weight; their mean over the fit rows is 1.
         label_smoothing: Mass spread evenly over all classes.
+        focal: See `focused`.
     """
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    return _mean(losses, weights)
+    return _mean(focused(losses, focal), weights)
 
 
 def binary_cross_entropy(
@@ -31,6 +33,7 @@ def binary_cross_entropy(
     weights: Float[Tensor, "num_docs num_labels"],
     *,
     label_smoothing: float,
+    focal: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Weighted mean over rows and labels of -q log sigmoid(z) - (1 - q) log sigmoid(-z), natural-log units.
 
@@ -39,9 +42,11 @@ def binary_cross_entropy(
         targets: Which labels a document has.
         weights: Row weight times the weight of the label's side; their mean over the fit rows is 1.
         label_smoothing: Share by which q moves from 0 or 1 towards one half.
+        focal: See `focused`.
     """
     shares = targets.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
-    return _mean(F.binary_cross_entropy_with_logits(logits, shares, reduction="none"), weights)
+    losses = F.binary_cross_entropy_with_logits(logits, shares, reduction="none")
+    return _mean(focused(losses, focal), weights)
 
 
 def cumulative_link(
@@ -51,6 +56,7 @@ def cumulative_link(
     cut_points: Float[Tensor, " num_cut_points"],
     *,
     label_smoothing: float,
+    focal: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Weighted mean over rows of -sum_k q_k log P(k), where P(class <= k) = sigmoid(c_k - s), natural-log units.
 
@@ -63,6 +69,7 @@ def cumulative_link(
         weights: Row weight times class weight; their mean over the fit rows is 1.
         cut_points: Ascending; one fewer than there are classes.
         label_smoothing: Mass spread evenly over all classes.
+        focal: See `focused`.
 
     Source: McCullagh 1980, section 2, with the logistic link.
     """
@@ -73,7 +80,21 @@ def cumulative_link(
     losses = -(1 - label_smoothing) * log_shares.gather(1, targets[:, None])[:, 0]
     if label_smoothing:
         losses = losses - label_smoothing * log_shares.mean(1)
-    return _mean(losses, weights)
+    return _mean(focused(losses, focal), weights)
+
+
+def focused(losses: Float[Tensor, "*shape"], focal: float) -> Float[Tensor, "*shape"]:
+    """Losses that count less where the answer is right already: (1 - p)^focal times the loss, p = exp(-loss).
+
+    Args:
+        losses: Negative log-likelihoods, natural-log units.
+        focal: Exponent; 0 leaves them as they are.
+
+    Source: focal loss (arXiv 1708.02002), section 3.2.
+    """
+    if focal == 0:
+        return losses
+    return (-torch.expm1(-losses)).clamp(min=1e-7) ** focal * losses
 
 
 def row_weights(

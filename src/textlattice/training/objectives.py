@@ -28,14 +28,15 @@ class Objective(nn.Module):
     Args:
         task: Labels and priors; for an order, cut points to begin with.
         label_smoothing: Mass spread over all labels.
+        focal: Exponent by which rows that are answered rightly count less.
     """
 
     measure: ClassVar[str] = "accuracy"
     """The figure that tells a person how training goes."""
 
-    def __init__(self, task: Task, label_smoothing: float = 0.0) -> None:
+    def __init__(self, task: Task, label_smoothing: float = 0.0, focal: float = 0.0) -> None:
         super().__init__()
-        self.task, self.label_smoothing = task, label_smoothing
+        self.task, self.label_smoothing, self.focal = task, label_smoothing, focal
 
     def forward(
         self,
@@ -84,7 +85,7 @@ class SingleObjective(Objective):
         weights: Float[Tensor, " num_docs"],
     ) -> Float[Tensor, ""]:
         """Cross entropy."""
-        return cross_entropy(logits, targets, weights, label_smoothing=self.label_smoothing)
+        return cross_entropy(logits, targets, weights, label_smoothing=self.label_smoothing, focal=self.focal)
 
     def regressions(
         self, targets: Int[np.ndarray, " num_rows"], weights: Float[np.ndarray, " num_rows"]
@@ -119,7 +120,9 @@ class OneHotObjective(SingleObjective):
         """Binary cross entropy, mean over the labels."""
         shares = F.one_hot(targets, logits.shape[1]).bool()
         spread = weights[:, None].expand_as(logits)
-        return binary_cross_entropy(logits, shares, spread, label_smoothing=self.label_smoothing)
+        return binary_cross_entropy(
+            logits, shares, spread, label_smoothing=self.label_smoothing, focal=self.focal
+        )
 
 
 class MultiObjective(Objective):
@@ -134,7 +137,9 @@ class MultiObjective(Objective):
         weights: Float[Tensor, "num_docs num_outputs"],
     ) -> Float[Tensor, ""]:
         """Binary cross entropy, mean over the labels."""
-        return binary_cross_entropy(logits, targets, weights, label_smoothing=self.label_smoothing)
+        return binary_cross_entropy(
+            logits, targets, weights, label_smoothing=self.label_smoothing, focal=self.focal
+        )
 
     def weigh(
         self,
@@ -173,8 +178,8 @@ class OrdinalObjective(Objective):
     Source: McCullagh 1980, section 2, with the logistic link.
     """
 
-    def __init__(self, task: Task, label_smoothing: float = 0.0) -> None:
-        super().__init__(task, label_smoothing)
+    def __init__(self, task: Task, label_smoothing: float = 0.0, focal: float = 0.0) -> None:
+        super().__init__(task, label_smoothing, focal)
         cuts = torch.tensor(task.cut_points)
         self.first = nn.Parameter(cuts[:1].clone())
         self.steps = nn.Parameter(torch.log(torch.expm1(cuts.diff())))
@@ -192,7 +197,7 @@ class OrdinalObjective(Objective):
     ) -> Float[Tensor, ""]:
         """Negative log-likelihood of the class under the cut points."""
         return cumulative_link(
-            logits, targets, weights, self.cut_points, label_smoothing=self.label_smoothing
+            logits, targets, weights, self.cut_points, label_smoothing=self.label_smoothing, focal=self.focal
         )
 
     def regressions(
@@ -229,4 +234,4 @@ def objective_of(task: Task, config: TrainConfig) -> Objective:
     kind = _OBJECTIVES[task.kind]
     if task.kind == "single" and config.loss == "binary":
         kind = OneHotObjective
-    return kind(task, config.label_smoothing)
+    return kind(task, config.label_smoothing, config.focal)

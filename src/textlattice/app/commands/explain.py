@@ -69,11 +69,13 @@ def explain(
         with replacing(html) as aside:
             aside.write_text(explanation_html(explanation), encoding="utf-8", errors="backslashreplace")
         warn(f"written to {html}")
+    weights = scale_weights(predictor, text)
     if json:
-        print_json({**dataclasses.asdict(explanation), "kept_edges": edges})
+        print_json({**dataclasses.asdict(explanation), "kept_edges": edges, "scale_weights": weights})
     else:
         _print_explanation(explanation)
         _print_edges(edges or [])
+        _print_scales(weights or [])
 
 
 def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
@@ -91,6 +93,16 @@ def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
         {**dataclasses.asdict(edge), "token_text": words[edge.token], "neighbour_text": words[edge.neighbour]}
         for edge in edges.kept_edges(model, engine.collator, document)
     ]
+
+
+def scale_weights(predictor: Predictor, text: str) -> list[float] | None:
+    """How much each scale of a pyramid counts for the text; None of another model."""
+    model, collator = (getattr(predictor.engine, name, None) for name in ("model", "collator"))
+    if not hasattr(model, "scale_weights"):
+        return None
+    from textlattice.explain import scales
+
+    return scales.scale_weights(model, collator, predictor.reader.read(text))  # type: ignore[arg-type]
 
 
 def _print_explanation(explanation: Explanation) -> None:
@@ -133,6 +145,15 @@ def _print_edges(edges: list[dict[str, Any]]) -> None:
             [(e["token_text"], e["neighbour_text"], f"{e['openness']:.2f}") for e in random[:SHOWN_EDGES]],
             num_left=2,
         )
+
+
+def _print_scales(weights: list[float]) -> None:
+    if weights:
+        rows = [
+            (f"{2**place} token{'s' if place else ''}", percent(weight))
+            for place, weight in enumerate(weights)
+        ]
+        print_table(["units of about", "weight"], rows)
 
 
 def _coloured(explanation: Explanation) -> Text:
