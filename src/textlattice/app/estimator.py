@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from textlattice import config
+from textlattice.app.encoders import named_encoder
 from textlattice.app.terminal import progress
 from textlattice.app.token_tables import check_table, table_for
 from textlattice.app.tokenizers import named_tokenizer
@@ -59,6 +60,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         token_table: Vectors of words from elsewhere, a `TokenTable` or the path of its file.
         tokenizer: Cuts texts in place of the rules for words: a `tokenizer.json`, its folder, or `owner/name` on the
             hub.
+        encoder: With the preset `pyramid`, the language model whose states are read: its folder, or `owner/name` on the
+            hub. It is frozen; states are kept in the user's cache, up to 20 GB.
         task: What a label is: `single`, `multi` or `ordinal` (one of several in an order); `auto` takes lists and
             indicator matrices for any number of labels a text, and never infers an order.
         label_order: Labels from lowest to highest, for `ordinal`; None takes ascending numbers.
@@ -88,6 +91,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         class_weight: str | Mapping[Any, int | float] | None = None,
         token_table: TokenTable | str | PathLike[str] | None = None,
         tokenizer: str | PathLike[str] | None = None,
+        encoder: str | PathLike[str] | None = None,
         task: TaskChoice = "auto",
         label_order: Sequence[Any] | None = None,
         verbose: bool = False,
@@ -102,6 +106,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.token_table = token_table
         self.tokenizer = tokenizer
+        self.encoder = encoder
         self.task = task
         self.label_order = label_order
         self.verbose = verbose
@@ -149,6 +154,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
                 token_table=vectors,
                 tokenizer=None if self.tokenizer is None else named_tokenizer(str(self.tokenizer)),
+                encoder=None if self.encoder is None else named_encoder(str(self.encoder), settings),
                 progress=listener,
             )
         self.classes_ = targets.classes

@@ -15,10 +15,12 @@ from textlattice.text.vocabulary import Vocabulary
 COSTS = {
     "parameters": "parameters stored",
     "dense_parameters": "of these in layers, not tables",
+    "encoder_parameters": "parameters of the language model",
     "active_parameters": "active parameters, mean document",
     "flops_per_char": "FLOPs a character (of a new word, where words are kept)",
     "flops_per_form": "FLOPs a new word",
     "flops_per_token": "FLOPs a token",
+    "encoder_flops_per_token": "FLOPs a token, of the language model",
     "flops_per_doc": "FLOPs a document, constant term",
     "mean_flops": "FLOPs, mean document",
 }

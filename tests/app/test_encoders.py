@@ -1,0 +1,91 @@
+"""A language model as the encoder of the pyramid, by command and by estimator."""
+
+import json
+
+import numpy as np
+import pytest
+
+from encoders.models import write_bert
+from textlattice import TextClassifier
+
+SMALL = {"model.channels": 16, "model.head_channels": 8, "train.batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return write_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture
+def reviews(tmp_path, tiny_texts):
+    path = tmp_path / "reviews.jsonl"
+    rows = (json.dumps({"text": text, "label": label}) for text, label in zip(*tiny_texts, strict=True))
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
+    folder, states = tmp_path / "model", tmp_path / "states"
+    words = ["train", reviews, "-o", folder, "--preset", "pyramid", "--encoder", bert, "--steps", "10"]
+    words += ["--threads", "1", "--state-cache", states]
+    words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    assert len([*states.glob("*/*.safetensors")]) == 60
+    record = json.loads((folder / "training.json").read_text())["source"]["encoder"]
+    assert record["name"] == str(bert)
+    assert len(record["digest"]) == 64
+    told = json.loads(cli("explain", folder, "--text", "a hopeless film", "--json").out)
+    assert sum(told["scale_weights"]) == pytest.approx(1)
+    assert "units of about" in cli("explain", folder, "--text", "a hopeless film").out
+    assert "parameters of the language model" in cli("info", folder).out
+    assert json.loads(cli("evaluate", folder, reviews, "--json").out)["num_rows"] == 60
+    assert "which is not exported" in cli("export", folder, "-o", tmp_path / "onnx").err
+
+
+def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
+    states = tmp_path / "states"
+    words = [
+        "train",
+        reviews,
+        "-o",
+        tmp_path / "model",
+        "--preset",
+        "pyramid",
+        "--encoder",
+        bert,
+        "--steps",
+        "3",
+    ]
+    words += ["--state-cache", states, "--state-cache-gb", "0", "--threads", "1"]
+    assert cli(*words).code == 0
+    assert not states.exists()
+
+
+def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    texts, labels = tiny_texts
+    classifier = TextClassifier("pyramid", settings=SMALL, steps=5, threads=1, encoder=bert)
+    probabilities = classifier.fit(texts, labels).predict_proba(texts[:4])
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    assert (tmp_path / "cache" / "textlattice" / "states").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--encoder", "BERT"], "--encoder goes with --preset pyramid, got a model of the family cnn_gnn"),
+        (["--encoder", "nowhere", "--preset", "pyramid"], "nowhere: expected a folder with tokenizer.json"),
+        (
+            ["--encoder", "BERT", "--preset", "pyramid", "--tokenizer", "BERT"],
+            "a language model brings its own tokenizer",
+        ),
+        (["--preset", "pyramid", "--set", "model.encoder=table"], "model.encoder=table needs a token table"),
+    ],
+)
+def test_what_does_not_go_together(cli, bert, reviews, tmp_path, arguments, message):
+    words = [bert if word == "BERT" else word for word in arguments]
+    ran = cli("train", reviews, "-o", tmp_path / "model", *words)
+    assert ran.code == 1
+    assert message in ran.err
+    assert not (tmp_path / "model").exists()
