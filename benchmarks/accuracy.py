@@ -27,6 +27,7 @@ from textlattice.training.wide import KeyedDocuments, read_keys
 
 VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}, "plain": {}}
 """Settings that make a variant of ours out of the preset; `plain` takes labels in an order for labels without one."""
+_OTHERS = ("macro_precision", "macro_recall", "macro_auc")
 _COUNTED = 2_000  # test documents that say what a mean document costs
 
 
@@ -180,7 +181,8 @@ def judge(
         found = evaluate_multi(probabilities, outcome.targets, decisions, task.labels, num_bootstrap=0)
     else:
         found = evaluate(probabilities, outcome.targets, task.labels, predictions=decisions, num_bootstrap=0)
-    figures = {**outcome.figures, "log_loss": found["log_loss"], "ece": found["ece"]}
+    others = {name: found[name] for name in _OTHERS if name in found}
+    figures = {**outcome.figures, "log_loss": found["log_loss"], "ece": found["ece"], **others}
     if task.kind != "single":
         figures["decisions"] = pack_places(decisions)
     return {**figures, "correct": pack(outcome.correct)}

@@ -14,6 +14,7 @@ from cells import NONE, Correct, difference, interval_cell, table_of
 from graph_study import PICTURES, by_set
 from graph_study import page as graph_page
 from pictures import draw_example, draw_in_degrees
+from pyramid_study import page as pyramid_page
 from records import RESULTS, entries, unpack, unpack_places
 from reproduction import page as reproduction_page
 from sets import NUM_FOLDS, TASKS
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         ROOT / "docs" / "reproduction.md": reproduction_page(entries("reproduction", RESULTS)),
         ROOT / "docs" / "ablation.md": ablation_page(entries("ablation", RESULTS)),
         ROOT / "docs" / "graph.md": graph_page(graphs),
+        ROOT / "docs" / "pyramid.md": pyramid_page(entries("pyramid", RESULTS)),
     }
     for path, text in wanted.items():
         if options.check:

@@ -4,7 +4,8 @@ For example: `python benchmarks/run.py accuracy --set imdb --variant full --data
 `python benchmarks/run.py speed`, or `python benchmarks/run.py reliability --figure R4`, or
 `python benchmarks/run.py reproduce --table 5 --row 2`, or
 `python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`, or
-`python benchmarks/run.py graph --set imdb`.
+`python benchmarks/run.py graph --set imdb`, or
+`python benchmarks/run.py pyramid --set ag_news --limit 10000 --row "no graph"`.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import torch
 from ablation import INGREDIENTS, ROWS, held_out, run_ingredient
 from accuracy import VARIANTS, run_linear, run_ours
 from graph_study import study
+from pyramid_study import ROWS as PYRAMID_ROWS
+from pyramid_study import run_row as run_pyramid_row
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
@@ -90,7 +93,17 @@ def main(arguments: list[str] | None = None) -> None:
     graph.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
     graph.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     graph.set_defaults(run=run_graph)
-    for command in (reproduce, ablation):
+    pyramid = commands.add_parser("pyramid", help="the pyramid without its parts, and beside other networks")
+    pyramid.add_argument("--set", required=True, choices=[name for name in SETS if name not in TASKS])
+    pyramid.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
+    pyramid.add_argument("--limit", type=int, help="random rows of each part")
+    pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
+    pyramid.add_argument("--seed", type=int, default=0)
+    pyramid.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    pyramid.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    pyramid.add_argument("--states-gb", type=float, default=20.0, help="gigabytes of states kept at most")
+    pyramid.set_defaults(run=run_pyramid)
+    for command in (reproduce, ablation, pyramid):
         command.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
         command.add_argument(
             "--tables",
@@ -211,6 +224,38 @@ def run_ablation(options: argparse.Namespace) -> None:
         }
         minutes = figures["train_seconds"] / 60
         print(f"{_words(key)}: accuracy {shown}, trained in {minutes:.1f} min; {path.name}", flush=True)
+
+
+def run_pyramid(options: argparse.Namespace) -> None:
+    """One entry a row."""
+    model = options.model or _installed_model()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    data = None
+    for name in [options.row] if options.row else PYRAMID_ROWS:
+        key = {
+            **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
+            "seed": options.seed,
+        }
+        if find("pyramid", key, options.results) and not options.force:
+            print(f"{_words(key)}: is there already", file=sys.stderr)
+            continue
+        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
+        data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
+        figures = run_pyramid_row(
+            name,
+            data,
+            seed=options.seed,
+            threads=options.threads,
+            model=model,
+            cache=options.tables,
+            states_gb=options.states_gb,
+        )
+        path = add("pyramid", key, figures, options.results)
+        accuracy, minutes = 100 * figures["models"]["ours"]["accuracy"], figures["train_seconds"] / 60
+        print(
+            f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}", flush=True
+        )
 
 
 def run_graph(options: argparse.Namespace) -> None:

@@ -10,13 +10,18 @@ import pyarrow.parquet
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts, no package
 tests_of_that_name = sys.modules.pop("reliability", None)
-NAMES = "ablation accuracy graph_study pictures plot records reliability reproduction run sets speed vectors"
+NAMES = (
+    "ablation accuracy graph_study neural pictures plot pyramid_study records reliability reproduction run sets speed "
+    "vectors"
+)
 (
     ablation,
     accuracy,
     graph_study,
+    neural,
     pictures,
     plot,
+    pyramid_study,
     records,
     reliability,
     reproduction,
