@@ -14,6 +14,7 @@ from textlattice.runtime.token_table import TokenTable, read_token_table, write_
 from textlattice.tables.build import TableSettings, build_token_table
 from textlattice.tables.corpus import Texts, read_sources
 from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
 
 Vectors = Literal["none", "random", "own", "english", "pca", "umap"]
 """`own` of the training texts, `english` of plain English, `pca` and `umap` of a language model."""
@@ -51,7 +52,8 @@ def table_of(
     if vectors == "own":
         own = build_token_table(texts=_stored(texts), lexicon=lexicons, settings=settings, reader=reader)
         return own.table
-    path = cache / f"{vectors}{'_sentiment' if lexicon else ''}.safetensors"
+    cut = reader.cut.digest[:12] if isinstance(reader.cut, FileTokenizer) else "words"
+    path = cache / f"{vectors}{'_sentiment' if lexicon else ''}_{cut}.safetensors"
     if not path.exists():
         source = {"texts": _english(data)} if vectors == "english" else {"model": str(model)}
         table = build_token_table(**source, lexicon=lexicons, settings=settings, reader=reader).table

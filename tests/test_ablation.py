@@ -41,9 +41,9 @@ def test_vectors_of_each_kind(tmp_path, monkeypatch):
     np.testing.assert_array_equal(learned.keys, random.keys)
     assert not np.allclose(learned.vectors, random.vectors)
     assert random.record["method"] == "random"
-    before = (cache / "pca.safetensors").stat().st_mtime_ns
+    before = (cache / "pca_words.safetensors").stat().st_mtime_ns
     np.testing.assert_array_equal(made("pca").vectors, learned.vectors)
-    assert (cache / "pca.safetensors").stat().st_mtime_ns == before  # read, not made again
+    assert (cache / "pca_words.safetensors").stat().st_mtime_ns == before  # read, not made again
     scored, at_random = made("pca", lexicon=True), made("random", lexicon=True)
     np.testing.assert_array_equal(scored.vectors[:, 2:], at_random.vectors[:, 2:])
     assert scored.vectors[:, 2:].any()

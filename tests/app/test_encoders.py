@@ -37,7 +37,7 @@ def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
     assert len(record["digest"]) == 64
     told = json.loads(cli("explain", folder, "--text", "a hopeless film", "--json").out)
     assert sum(told["scale_weights"]) == pytest.approx(1)
-    assert "units of about" in cli("explain", folder, "--text", "a hopeless film").out
+    assert "about 2 tokens" in cli("explain", folder, "--text", "a hopeless film").out
     assert "parameters of the language model" in cli("info", folder).out
     assert json.loads(cli("evaluate", folder, reviews, "--json").out)["num_rows"] == 60
     assert "which is not exported" in cli("export", folder, "-o", tmp_path / "onnx").err

@@ -173,6 +173,41 @@ def test_a_real_model():
     np.testing.assert_array_equal(same, other)  # its tokenizer lower-cases
 
 
+def test_of_a_model_with_a_decoder_the_encoder_is_read_and_kept(tmp_path, encoder):
+    import transformers
+
+    config = transformers.T5Config(
+        vocab_size=20, d_model=8, d_kv=4, d_ff=16, num_layers=2, num_decoder_layers=2, num_heads=2
+    )
+    transformers.T5Model(config).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(encoder.tokenizer.content)
+    opened = open_encoder(tmp_path, "t5", num_layers=2)
+    again = encoder_of_files(opened.files(), opened.tokenizer, num_layers=2)
+    documents = read(opened, "a hopeless film")
+    np.testing.assert_array_equal(again.states(documents), opened.states(documents))
+    assert opened.digest == again.digest
+    assert b"_name_or_path" not in opened.files()["encoder.json"]
+
+
+def test_other_settings_have_other_states_on_disk(folder, tmp_path):
+    (tmp_path / "relu").mkdir()
+    for path in folder.iterdir():
+        (tmp_path / "relu" / path.name).write_bytes(path.read_bytes())
+    settings = json.loads((folder / "config.json").read_text()) | {"hidden_act": "relu"}
+    (tmp_path / "relu" / "config.json").write_text(json.dumps(settings))
+    digests = {open_encoder(path, "bert", num_layers=2).digest for path in (folder, tmp_path / "relu")}
+    assert len(digests) == 2
+
+
+def test_opening_one_leaves_the_generator_alone(folder, encoder):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    open_encoder(folder, "bert", num_layers=2)
+    encoder_of_files(encoder.files(), encoder.tokenizer, num_layers=2)
+    assert torch.rand(1) == expected
+
+
 # Errors.
 
 

@@ -47,6 +47,30 @@ def test_a_damaged_file_counts_as_missing(tmp_path, content):
     assert cache.get(b"one") is None
 
 
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    cache = StateCache(tmp_path, 10 * SIZE)
+
+    def broken(*paths):
+        raise OSError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", broken)
+        assert not cache.put(b"one", ROWS)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [cache.put(b"one", ROWS) for _ in range(20)] == [True] * 20  # one file, counted once
+
+
+def test_files_that_others_removed_make_room(tmp_path):
+    former = StateCache(tmp_path, 2 * SIZE)
+    for key in range(2):
+        former.put(bytes([key]), ROWS)
+        os.utime(former._path(bytes([key])), (1, 1))
+    cache = StateCache(tmp_path, 2 * SIZE)
+    for key in range(2):
+        former._path(bytes([key])).unlink()
+    assert cache.put(b"new", ROWS)
+
+
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path):
     (tmp_path / "file").write_text("in the way")
     cache = StateCache(tmp_path / "file", 10 * SIZE)

@@ -10,7 +10,7 @@ from textlattice.batch.text_batch import map_arrays
 from textlattice.config import preset
 from textlattice.errors import ConfigError
 from textlattice.models.pyramid import states_of_scales
-from textlattice.models.registry import cost_of, make_classifier
+from textlattice.models.registry import cost_of, make_classifier, model_cost_of
 from textlattice.models.weights import engine_files, load_model
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
@@ -160,8 +160,9 @@ def test_weights_come_back_from_a_file():
         torch.testing.assert_close(again(batch), model(batch), atol=0, rtol=0)
 
 
-def test_cost_is_that_of_the_tables_and_layers():
-    config, documents, model, collator = made({})
+@pytest.mark.parametrize("settings", [{}, {"model.injected_channels": 3}, {"model.num_scales": 5}])
+def test_cost_is_that_of_the_tables_and_layers(settings):
+    config, documents, model, collator = made(settings)
     cost = cost_of(config, collator, 2, documents)
     numbers = sum(value.numel() for value in model.state_dict().values())
     assert cost["parameters"] == numbers
@@ -170,7 +171,14 @@ def test_cost_is_that_of_the_tables_and_layers():
     assert cost["dense_parameters"] == sum(value.numel() for value in model.parameters()) - sum(tables)
     assert cost["dense_parameters"] < cost["active_parameters"] < numbers
     assert cost["flops_per_token"] > 0
+    assert 0 <= cost["flops_per_doc"] < 100 * cost["flops_per_token"]
     assert cost["mean_flops"] > cost["flops_per_token"]
+
+
+@pytest.mark.parametrize(("encoder", "name"), [("table", "injected"), ("language_model", "state")])
+def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
+    with pytest.raises(ConfigError, match=f"model.{name}_channels must be set to say what a pyramid with"):
+        model_cost_of(preset("pyramid").with_settings({"model.encoder": encoder}), None, 2)
 
 
 @pytest.mark.parametrize(

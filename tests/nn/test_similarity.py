@@ -1,15 +1,12 @@
-import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textlattice.batch.scales import make_scales, make_units
 from textlattice.nn.similarity import similar_units
 
 
 def one_window(num_units):
-    units = make_units(make_scales(np.array([0, num_units], np.int32), 1))
-    return [torch.from_numpy(part) for part in (units.windows, units.filled, units.place)]
+    return torch.arange(num_units)[None].int(), torch.ones(1, num_units, dtype=torch.bool)
 
 
 def test_the_nearest_by_cosine():
@@ -49,16 +46,12 @@ def test_against_a_slow_twin(num_units, num_similar, seed):
             assert abs(w - expected[i]) < 1e-4
 
 
-def test_units_of_other_windows_are_never_heard():
-    units = make_units(make_scales(np.array([0, 3, 3, 7], np.int32), 2))
-    features = torch.ones(len(units.mask), 2) + 0.01 * torch.arange(len(units.mask))[:, None]
-    similar, _ = similar_units(
-        features,
-        *(torch.from_numpy(part) for part in (units.windows, units.filled, units.place)),
-        num_similar=3,
-        threshold=-1.0,
-        temperature=0.1,
+def test_units_of_other_windows_and_places_without_a_unit_are_never_heard():
+    windows = torch.tensor([[0, 1, 2], [3, 4, 3]], dtype=torch.int32)
+    filled = torch.tensor([[True, True, True], [True, True, False]])
+    features = torch.tensor([[1.0, 0], [1, 0.1], [1, 0.5], [1, 0], [1, 0.3]])
+    similar, openness = similar_units(
+        features, windows, filled, num_similar=1, threshold=0.0, temperature=0.001
     )
-    window_of = {int(unit): row for row, window in enumerate(units.windows) for unit in window}
-    for row, others in enumerate(similar.tolist()):
-        assert {window_of[other] for other in others} == {window_of[row]}
+    assert similar[:, 0].tolist()[:5] == [1, 0, 1, 4, 3]
+    assert openness[:5, 0].tolist() == [1, 1, 1, 1, 1]

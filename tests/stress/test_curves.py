@@ -62,6 +62,25 @@ def test_a_model_that_guesses_has_no_area(task):
     assert found["relative_area"] == 0
 
 
+def test_a_measure_that_is_not_defined():
+    task = Task(kind="ordinal", labels=("1", "2", "3"), priors=(0.3, 0.3, 0.4), cut_points=(-1.0, 1.0))
+
+    def highest(texts):
+        return np.array([(0.0, 0.1, 0.9)] * len(texts))
+
+    with pytest.raises(DataError, match="expected texts of which quadratic weighted kappa is defined, got 3"):
+        stress_curves(highest, task, ["a", "b", "c"], ["3"] * 3, families=["case"], seeds=[0])
+
+    def by_case(texts):
+        return np.array([(0.9, 0.1, 0.0) if text.islower() else (0.0, 0.1, 0.9) for text in texts])
+
+    found = stress_curves(
+        by_case, task, ["ab", "AB"], ["1", "3"], families=["case"], levels=[0.0, 1.0], seeds=[0]
+    )
+    assert found["clean"]["quadratic_weighted_kappa"] == 1
+    assert found["families"]["case"]["points"][1]["quadratic_weighted_kappa"] < 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -99,6 +118,30 @@ def test_an_attack_finds_the_one_word(task):
     assert (found["num_attacked"], found["success_rate"], found["mean_edits"]) == (2, 0.5, 1.0)
     assert found["median_queries"] <= 8 + 6
     assert TEXTS[0] in asked
+
+
+def test_any_wrong_answer_is_a_success_and_every_edit_counts():
+    task = Task(labels=("good", "bad", "other"), priors=(0.4, 0.3, 0.3))
+
+    def split(texts):  # one edit lowers the right answer most, another overturns it
+        rows = {0: (1.0, 0.0, 0.0), 1: (0.4, 0.3, 0.3), 2: (0.45, 0.55, 0.0)}
+        return np.array([rows[0 if text == "goodly" else 2 if len(text) > 6 else 1] for text in texts])
+
+    found = attack(split, task, ["goodly"], ["good"])
+    assert (found["success_rate"], found["mean_edits"]) == (1.0, 1.0)
+
+    def both(texts):  # overturned by the second edit alone, which lowers nothing before
+        return np.array(
+            [
+                (0.9, 0.1, 0.0)
+                if any(word in text.split() for word in ("goodly", "filmic"))
+                else (0.1, 0.9, 0.0)
+                for text in texts
+            ]
+        )
+
+    found = attack(both, task, ["goodly filmic"], ["good"], max_edits=1.0)
+    assert (found["success_rate"], found["mean_edits"]) == (1.0, 2.0)
 
 
 def test_an_attack_keeps_to_its_budget(task):

@@ -33,5 +33,6 @@ def named_encoder(
             f"--encoder goes with --preset pyramid, got a model of the family {config.model.family}; take that "
             "preset, or make a token table of the language model."
         )
-    cache = StateCache(folder or default_folder(), int(gigabytes * 1e9)) if gigabytes else None
+    most = int(min(gigabytes, 1e9) * 1e9)
+    cache = StateCache(folder or default_folder(), most) if most else None
     return open_encoder(model_folder(name), name, num_layers=config.model.num_states, cache=cache)

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from textlattice import config
-from textlattice.app.encoders import named_encoder
 from textlattice.app.terminal import progress
 from textlattice.app.token_tables import check_table, table_for
 from textlattice.app.tokenizers import named_tokenizer
@@ -27,6 +26,7 @@ try:
         column_or_1d,
     )
 
+    from textlattice.app.encoders import named_encoder
     from textlattice.app.estimator_targets import read_targets
     from textlattice.training.fit import fit
     from textlattice.training.labels import TaskChoice

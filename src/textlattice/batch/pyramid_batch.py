@@ -27,22 +27,32 @@ class Scale(Generic[ArrayT]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Windows(Generic[ArrayT]):
+    """Units among which similar ones are looked for, of one document and scale, a row a window.
+
+    Args:
+        units: Int32 [num_windows, width]; a row is filled up with its first unit.
+        filled: False where a place was filled up, bool [num_windows, width].
+    """
+
+    units: ArrayT
+    filled: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Units(Generic[ArrayT]):
     """The units of all scales, scale after scale, as nodes of one graph.
 
     Args:
         neighbours: Row i holds the units that i listens to, int32 [num_units, degree].
         mask: True where the slot is an edge, bool [num_units, degree].
-        windows: Units among which similar ones are looked for, of one document and scale, a row a window, int32
-            [num_windows, width]; a row is filled up with its first unit.
-        filled: False where a place of `windows` was filled up, bool [num_windows, width].
-        place: Where each unit stands in `windows`, row by row, int32 [num_units].
+        windows: Where similar units are looked for, from narrow windows to wide ones.
+        place: Where each unit stands in the windows, table by table and row by row, int32 [num_units].
     """
 
     neighbours: ArrayT
     mask: ArrayT
-    windows: ArrayT
-    filled: ArrayT
+    windows: tuple[Windows[ArrayT], ...]
     place: ArrayT
 
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from textlattice.batch.pyramid_batch import Scale, Units
+from textlattice.batch.pyramid_batch import Scale, Units, Windows
 from textlattice.batch.text_batch import Documents
 
 Array = np.ndarray
 WHOLE, WINDOW = 256, 128
 """Units up to which a scale of a document is one window, and the width of the windows of a longer one."""
+WIDTHS = (8, 16, 32, 64, 128, WHOLE)
+"""Most units of a window, by class."""
 ADJACENT = (-1, 1, -2, 2)
 """Distances, within a scale, of the units that a unit hears."""
 
@@ -108,12 +110,11 @@ def make_units(
             spread = np.where(count > num_children, number * count // num_children, number)
             slots.append(np.where(number < count, first + spread, nodes))
             masks.append(number < count)
-    windows, filled, place = _windows(scales, starts)
+    windows, place = _windows(scales, starts)
     return Units(
         neighbours=np.stack(slots, 1).astype(np.int32),
         mask=np.stack(masks, 1),
         windows=windows,
-        filled=filled,
         place=place,
     )
 
@@ -137,8 +138,12 @@ def _family(scales: Sequence[Scale[Array]], starts: Array) -> tuple[Array, Array
 
 def _windows(
     scales: Sequence[Scale[Array]], starts: Array
-) -> tuple[Int32[Array, "num_windows width"], Bool[Array, "num_windows width"], Int32[Array, " num_units"]]:
-    """Units of a document and scale, all together up to `WHOLE`, else in windows of `WINDOW`."""
+) -> tuple[tuple[Windows[Array], ...], Int32[Array, " num_units"]]:
+    """Units of a document and scale, all together up to `WHOLE`, else in windows of `WINDOW`; by classes of width.
+
+    A window is filled up to the widest of its class, not of the batch: one long text among many short ones would
+    multiply the work.
+    """
     begins = np.concatenate(
         [scale.documents.doc_ptr[:-1] + start for scale, start in zip(scales, starts[:-1], strict=True)]
     )
@@ -146,13 +151,16 @@ def _windows(
     parts = np.where(lengths > WHOLE, -(-lengths // WINDOW), (lengths > 0).astype(lengths.dtype))
     number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
     first = np.repeat(begins, parts) + number * WINDOW
-    sizes = np.minimum(
-        np.repeat(begins + lengths, parts) - first, np.where(np.repeat(parts, parts) > 1, WINDOW, WHOLE)
-    )
-    width = int(sizes.max(initial=1))
-    columns = np.arange(width)
-    filled = columns < sizes[:, None]
-    windows = np.where(filled, first[:, None] + columns, first[:, None])
+    most = np.where(np.repeat(parts, parts) > 1, WINDOW, WHOLE)
+    sizes = np.minimum(np.repeat(begins + lengths, parts) - first, most)
     place = np.empty(starts[-1], np.int32)
-    place[windows[filled]] = np.flatnonzero(filled)
-    return windows.astype(np.int32), filled, place
+    windows, offset, least = [], 0, 0
+    for width in WIDTHS:
+        chosen = (sizes > least) & (sizes <= width)
+        columns = np.arange(int(sizes[chosen].max(initial=1)))
+        filled = columns < sizes[chosen, None]
+        units = np.where(filled, first[chosen, None] + columns, first[chosen, None]).astype(np.int32)
+        place[units[filled]] = offset + np.flatnonzero(filled)
+        windows.append(Windows(units=units, filled=filled))
+        offset, least = offset + units.size, width
+    return tuple(windows), place

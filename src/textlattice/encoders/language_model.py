@@ -28,7 +28,8 @@ class LanguageModelEncoder:
     """The states of each token of a text, of some layers, float16 on disk and float32 for whom it is asked.
 
     A text is read in windows that overlap by a quarter; each token takes its states from the window in whose inside it
-    stands deepest, so nothing is cut off, and a text of one window is read as the model reads it.
+    stands deepest, so nothing is cut off, and a text of one window is read as the model reads it. States are rounded to
+    float16, so what texts are read together may change one by its last bit; from the cache they are the same bits.
 
     Args:
         network: A model of the library `transformers`, frozen here.
@@ -49,19 +50,20 @@ class LanguageModelEncoder:
         self.layers = [round(depth * (place + 1) / num_layers) for place in range(num_layers)]
         self.channels = int(network.config.hidden_size)
         self.before, self.after = tokenizer.frame()
-        limit = min(int(getattr(network.config, "max_position_embeddings", 0) or _LONGEST), _LONGEST)
+        limit = int(getattr(network.config, "max_position_embeddings", 0) or 0)
+        limit = min(limit, _LONGEST) if limit > 0 else _LONGEST  # some models say 0 or -1 for none
         self.window = max(limit - len(self.before) - len(self.after) - _SPARE, 1)
         self._digest: bytes | None = None
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of weights, tokenizer, layers and windows: of what states depend on beside the text."""
+        """SHA-256 of weights, settings, tokenizer, layers and windows: of what states depend on beside the text."""
         if self._digest is None:
             digest = hashlib.sha256(self.tokenizer.content)
             for name, value in self.network.state_dict().items():
                 digest.update(f"{name} {tuple(value.shape)}".encode())
                 digest.update(value.contiguous().numpy().tobytes())
-            digest.update(repr((self.network.config.model_type, self.layers, self.window)).encode())
+            digest.update(json.dumps([_settings(self.network), self.layers, self.window]).encode())
             self._digest = digest.digest()
         return self._digest
 
@@ -139,7 +141,7 @@ class LanguageModelEncoder:
 
     def files(self) -> dict[str, bytes]:
         """What a model folder keeps of it, the tokenizer aside."""
-        settings = json.dumps(self.network.config.to_dict(), indent=2, default=str)
+        settings = json.dumps(_settings(self.network), indent=2)
         weights = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
         return {SETTINGS: settings.encode(), WEIGHTS: pack_tensors(weights)}
 
@@ -254,9 +256,25 @@ def open_network(folder: Path, name: str) -> Any:
         silence.set_verbosity(told)
         if bars:
             silence.enable_progress_bar()
-    if getattr(network.config, "is_encoder_decoder", False):
-        network = network.get_encoder()
-    return network.float().eval()
+    return _reading_half(network).float().eval()
+
+
+def _reading_half(network: Any) -> Any:
+    """Of a network with an encoder and a decoder the encoder, which keeps the settings of both."""
+    if not (hasattr(network, "decoder") and hasattr(network, "encoder")):
+        return network
+    half = network.get_encoder()
+    half.settings_of_both = network.config
+    return half
+
+
+def _settings(network: Any) -> dict[str, Any]:
+    """Settings of a network as plain JSON, without where it came from and which version wrote it."""
+    config = getattr(network, "settings_of_both", network.config)
+    values = json.loads(json.dumps(config.to_dict(), default=str))
+    return {
+        name: value for name, value in values.items() if name not in ("_name_or_path", "transformers_version")
+    }
 
 
 def open_encoder(
@@ -275,7 +293,17 @@ def open_encoder(
             f"{name}: expected {TOKENIZER} beside the weights, got: {error.strerror or error}; save the model's fast "
             "tokenizer there."
         ) from error
-    return LanguageModelEncoder(open_network(folder, name), tokenizer, num_layers=num_layers, cache=cache)
+    encoder = LanguageModelEncoder(open_network(folder, name), tokenizer, num_layers=num_layers, cache=cache)
+    try:
+        encoder.read(["a"])
+    except DataError:
+        raise
+    except Exception as error:  # of a network that wants other input than tokens
+        raise DataError(
+            f"{name}: gives no hidden states of a text ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
+            "take another language model."
+        ) from error
+    return encoder
 
 
 def encoder_of_files(
@@ -309,7 +337,8 @@ def encoder_of_files(
     if found != shapes:
         strange = sorted(set(found.items()) ^ set(shapes.items()))[0][0]
         raise ArtefactError(f"{WEIGHTS} does not fit {SETTINGS}: {strange!r} differs; save the model again.")
-    network = transformers.AutoModel.from_config(config)
+    with torch.random.fork_rng(devices=[]):  # what it begins with is replaced
+        network = _reading_half(transformers.AutoModel.from_config(config, trust_remote_code=False))
     arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return LanguageModelEncoder(network.float(), tokenizer, num_layers=num_layers, cache=cache)

@@ -36,8 +36,12 @@ class StateCache:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
         self._started = time.time()
-        files = [(entry.stat(), entry) for entry in folder.glob(f"*/*{_SUFFIX}")]
-        self._old = sorted(((stat.st_mtime, stat.st_size, path) for stat, path in files), reverse=True)
+        self._old: list[tuple[float, int, Path]] = []
+        for path in folder.glob(f"*/*{_SUFFIX}"):
+            with contextlib.suppress(OSError):  # another process may have removed it meanwhile
+                stat = path.stat()
+                self._old.append((stat.st_mtime, stat.st_size, path))
+        self._old.sort(reverse=True)
         self._bytes = sum(size for _, size, _ in self._old)
 
     def get(self, key: bytes) -> np.ndarray | None:
@@ -45,9 +49,10 @@ class StateCache:
         path = self._path(key)
         try:
             found = unpack_tensors(path.read_bytes())
-            os.utime(path)
         except (OSError, ArtefactError):
             return None
+        with contextlib.suppress(OSError):  # of another user
+            os.utime(path)
         return found.get(_NAME)
 
     def put(self, key: bytes, array: np.ndarray) -> bool:
@@ -55,24 +60,35 @@ class StateCache:
         path, content = self._path(key), pack_tensors({_NAME: array})
         if not self._make_room(len(content)):
             return False
+        former = path.stat().st_size if path.is_file() else 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        except OSError:
+            return False
+        try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             os.replace(aside, path)
         except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
             return False
-        self._bytes += len(content)
+        self._bytes += len(content) - former
         return True
 
     def _make_room(self, size: int) -> bool:
         while self._bytes + size > self.max_bytes and self._old:
             _, old_size, path = self._old.pop()
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < self._started - 1:  # else a run has used it meanwhile
-                    path.unlink()
-                    self._bytes -= old_size
+            try:
+                if path.stat().st_mtime >= self._started - 1:
+                    continue  # a run has used it meanwhile
+                path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue
+            self._bytes -= old_size
         return self._bytes + size <= self.max_bytes
 
     def _path(self, key: bytes) -> Path:

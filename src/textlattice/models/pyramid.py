@@ -12,7 +12,7 @@ Not here: which units there are (`batch/scales.py`), what reads the tokens (`enc
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlattice.batch.pyramid_batch import PyramidBatch, Scale, Units
@@ -99,14 +99,26 @@ class SimilarLayer(UnitLayer):
     ) -> Float[Tensor, "num_units channels"]:
         """New features."""
         normed = self.norm(features)
-        similar, openness = similar_units(
-            normed,
-            *(units.windows, units.filled, units.place),
-            num_similar=self.num_similar,
-            threshold=self.threshold,
-            temperature=self.temperature,
-        )
+        similar, openness = self.similar(normed, units)
         return self.hear(normed, features, *rewire(units.neighbours, units.mask, similar, openness))
+
+    def similar(
+        self, features: Float[Tensor, "num_units channels"], units: Units[Tensor]
+    ) -> tuple[Int[Tensor, "num_units num_similar"], Float[Tensor, "num_units num_similar"]]:
+        """The units most like each unit, and how far the edge to each is open."""
+        found = [
+            similar_units(
+                *(features, windows.units, windows.filled),
+                num_similar=self.num_similar,
+                threshold=self.threshold,
+                temperature=self.temperature,
+            )
+            for windows in units.windows
+        ]
+        similar, openness = (
+            torch.cat(parts).index_select(0, units.place) for parts in zip(*found, strict=True)
+        )
+        return similar, openness
 
 
 class PyramidClassifier(WideAndDeep):

@@ -11,8 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from textlattice.batch.collators import make_collator
 from textlattice.batch.pyramid_collate import PyramidCollator
+from textlattice.batch.scales import WHOLE
 from textlattice.batch.text_batch import map_arrays
 from textlattice.config import Config, PyramidConfig
+from textlattice.errors import ConfigError
 from textlattice.models.pyramid import PyramidClassifier
 from textlattice.runtime.cost import mean_cost
 from textlattice.text.document import Document, read_document
@@ -38,16 +40,22 @@ def pyramid_model_cost(config: Config, vocabulary: Vocabulary | None, num_output
         injected vectors), `flops_per_char` and `flops_per_form` (of each distinct form once), `flops_per_token` of a
         text of some thousand tokens, `flops_per_doc` (constant term).
     """
+    sizes = config.model
+    assert isinstance(sizes, PyramidConfig)
+    wanted = {"table": "injected_channels", "language_model": "state_channels"}.get(sizes.encoder)
+    if wanted is not None and not getattr(sizes, wanted):
+        raise ConfigError(
+            f"model.{wanted} must be set to say what a pyramid with model.encoder={sizes.encoder} costs, got 0; "
+            "training sets it by itself."
+        )
     model = _bare(config, num_outputs)
-    rows = {name: value for name, value in model.state_dict().items() if _is_table(name)}
-    dense = sum(value.numel() for value in model.parameters()) - sum(
-        value.numel() for name, value in rows.items() if not name.startswith("wide")
-    )
+    dense = sum(value.numel() for name, value in model.named_parameters() if not _is_table(name))
     stored = sum(value.numel() for value in model.state_dict().values())
     if vocabulary is not None:
         stored += _added(config, vocabulary, num_outputs)
+    long = max(_LONG, 2 * WHOLE << (sizes.num_scales - 1))
     one, longer, two_forms, two, many, more = (
-        _flops(model, config, text) for text in ("a", "aa", "a b", "a a", "a " * _LONG, "a " * 2 * _LONG)
+        _flops(model, config, text) for text in ("a", "aa", "a b", "a a", "a " * long, "a " * 2 * long)
     )
     per_char, per_form = longer - one, two_forms - two - (longer - one)
     return {
@@ -55,7 +63,7 @@ def pyramid_model_cost(config: Config, vocabulary: Vocabulary | None, num_output
         "dense_parameters": dense,
         "flops_per_char": per_char,
         "flops_per_form": per_form,
-        "flops_per_token": round((more - many) / _LONG),
+        "flops_per_token": round((more - many) / long),
         "flops_per_doc": max(0, 2 * many - more - per_char - per_form),
     }
 
@@ -98,7 +106,7 @@ def _bare(config: Config, num_outputs: int) -> PyramidClassifier:
 
 
 def _is_table(name: str) -> bool:
-    return name.endswith(("characters.weight", "subwords.weight", "words.weight", "vectors", "wide.weight"))
+    return name.endswith(("characters.weight", "subwords.weight", "words.weight"))
 
 
 def _added(config: Config, vocabulary: Vocabulary, num_outputs: int) -> int:

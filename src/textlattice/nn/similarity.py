@@ -13,13 +13,12 @@ def similar_units(
     features: Float[Tensor, "num_units channels"],
     windows: Int[Tensor, "num_windows width"],
     filled: Bool[Tensor, "num_windows width"],
-    place: Int[Tensor, " num_units"],
     *,
     num_similar: int,
     threshold: float,
     temperature: float,
-) -> tuple[Int[Tensor, "num_units num_similar"], Float[Tensor, "num_units num_similar"]]:
-    """The units most like each unit, itself left out, and how far the edge to each is open.
+) -> tuple[Int[Tensor, "num_places num_similar"], Float[Tensor, "num_places num_similar"]]:
+    """For each place of the windows, row by row, the units most like its unit, and how far the edge to each is open.
 
     With c the cosine and c_(k+1) the best that is not among the k, w_j = clip((c_j - max(c_(k+1), threshold)) /
     temperature, 0, 1), so that a tie, or a rounding difference, changes nothing. No gradient flows.
@@ -28,7 +27,6 @@ def similar_units(
         features: Of each unit.
         windows: Units that are compared with one another, a row a window.
         filled: False where a place of `windows` holds no unit.
-        place: Where each unit stands in `windows`, row by row.
         num_similar: k, edges a unit.
         threshold: Cosine from which on an edge opens.
         temperature: Difference of cosines at which an edge is wholly open.
@@ -44,6 +42,4 @@ def similar_units(
     least = best[:, :, -1:].clamp(min=threshold)
     openness = ((best[:, :, :-1] - least) / temperature).clamp(0, 1)
     similar = windows[:, None, :].expand(-1, width, -1).gather(2, slots[:, :, :-1].clamp(max=width - 1))
-    by_place = (part.reshape(-1, num_similar) for part in (similar, openness))
-    similar, openness = (part.index_select(0, place) for part in by_place)
-    return similar, openness
+    return similar.reshape(-1, num_similar), openness.reshape(-1, num_similar)

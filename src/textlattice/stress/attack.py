@@ -107,12 +107,12 @@ def _overturn(
         spoiled = [" ".join([*words[:place], word, *words[place + 1 :]]) for word in tried]
         found = probabilities(spoiled)
         used += len(tried)
+        if (found.argmax(1) != target).any():
+            return used, num_edits + 1
         best = int(found[:, target].argmin())
-        if found[best, target] < lowest:
+        if found[best, target] <= lowest:
             lowest, words[place] = float(found[best, target]), tried[best]
             num_edits += 1
-        if found[best].argmax() != target:
-            return used, num_edits
     return None
 
 

@@ -76,6 +76,11 @@ def stress_curves(
         return evaluate_answers(task, found, labels, num_bootstrap=0), task.decide(found)
 
     clean, decisions = figures(texts)
+    if clean[measure] is None:
+        raise DataError(
+            f"stress: expected texts of which {measure.replace('_', ' ')} is defined, got {len(texts)} of one class "
+            "that are all answered alike; give more texts."
+        )
     by_family: dict[str, dict[str, Any]] = {}
     for family in families:
         points = [_point(0.0, measure, [clean], [0.0])]
@@ -106,10 +111,11 @@ def stress_curves(
 def _point(
     level: float, measure: str, figures: Sequence[dict[str, Any]], flips: Sequence[float]
 ) -> dict[str, float]:
-    """Means over seeds."""
+    """Means over the seeds of which a figure is defined; 0 where it is of none, as of answers that are all alike."""
     names = [name for name in dict.fromkeys([measure, *_OTHERS]) if name in figures[0]]
-    means = {name: float(np.mean([each[name] for each in figures])) for name in names}
-    deviation = float(np.std([each[measure] for each in figures]))
+    values = {name: [each[name] for each in figures if each[name] is not None] or [0.0] for name in names}
+    means = {name: float(np.mean(values[name])) for name in names}
+    deviation = float(np.std(values[measure]))
     return {"level": level, **means, "deviation": deviation, "flip_rate": float(np.mean(flips))}
 
 

@@ -75,7 +75,7 @@ def explain(
     else:
         _print_explanation(explanation)
         _print_edges(edges or [])
-        _print_scales(weights or [])
+        _print_scales(weights or [], getattr(getattr(predictor.engine, "collator", None), "model", None))
 
 
 def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
@@ -147,13 +147,13 @@ def _print_edges(edges: list[dict[str, Any]]) -> None:
         )
 
 
-def _print_scales(weights: list[float]) -> None:
-    if weights:
-        rows = [
-            (f"{2**place} token{'s' if place else ''}", percent(weight))
-            for place, weight in enumerate(weights)
-        ]
-        print_table(["units of about", "weight"], rows)
+def _print_scales(weights: list[float], config: Any) -> None:
+    if not weights:
+        return
+    names = [f"about {2**place} tokens" if place else "1 token" for place in range(len(weights))]
+    if config.units == "sentences" and len(names) > 1:
+        names[-1] = "a sentence"
+    print_table(["units of", "weight"], list(zip(names, map(percent, weights), strict=True)))
 
 
 def _coloured(explanation: Explanation) -> Text:

@@ -114,6 +114,10 @@ def stress(
         report_rejects(found.rejects, name)
         return found
 
+    if attacked and predictor.task.kind != "single":
+        raise DataError(
+            f"--attack goes with one label a text, got a model of a {predictor.task.kind} task; leave it out."
+        )
     table = read(source)
     texts, labels = _drawn(table, predictor.task, limit, seed)
     models: list[tuple[str, Any, Task]] = [(str(folder), predictor.probabilities, predictor.task)]
