@@ -321,13 +321,9 @@ def encoder_of_files(
     try:
         values = json.loads(files[SETTINGS])
         config = transformers.AutoConfig.for_model(**values)
-        with torch.device(
-            "meta"
-        ):  # shapes alone, so that no setting takes memory that the file does not fill
-            shapes = {
-                name: tuple(value.shape)
-                for name, value in transformers.AutoModel.from_config(config).state_dict().items()
-            }
+        with torch.device("meta"):  # shapes alone: no setting may take memory that the file does not fill
+            empty = _reading_half(transformers.AutoModel.from_config(config, trust_remote_code=False))
+        shapes = {name: tuple(value.shape) for name, value in empty.state_dict().items()}
     except Exception as error:  # of the library, for whatever the file may say
         raise ArtefactError(
             f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
