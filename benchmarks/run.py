@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -146,10 +147,8 @@ def run_accuracy(options: argparse.Namespace) -> None:
             "settings": {} if variant in BASELINES else settings,
             "limit": options.limit,
         }
-        if find("accuracy", key, options.results) and not options.force:
-            print(f"{_words(key)}: is there already", file=sys.stderr)
+        if not _begins("accuracy", key, options):
             continue
-        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
         data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
         if variant in BASELINES:
             figures = run_linear(variant, data, config)
@@ -181,10 +180,8 @@ def run_reproduce(options: argparse.Namespace) -> None:
                 **{"table": number, "row": row_name, "set": name, "fold": fold, "limit": options.limit},
                 **{"epochs": epochs, "max_minutes": options.max_minutes, "seed": options.seed},
             }
-            if find("reproduction", key, options.results) and not options.force:
-                print(f"{_words(key)}: is there already", file=sys.stderr)
+            if not _begins("reproduction", key, options):
                 continue
-            print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
             row = TABLES[number].rows[row_name]
             data = read_dataset(name, options.data, fold=fold, limit=options.limit)
             config = settings_of(row, name, epochs=epochs, seed=options.seed)
@@ -210,10 +207,8 @@ def run_ablation(options: argparse.Namespace) -> None:
     data = None
     for name in [options.ingredient] if options.ingredient else INGREDIENTS:
         key = {"ingredient": name, "set": options.set, "seed": options.seed}
-        if find("ablation", key, options.results) and not options.force:
-            print(f"{_words(key)}: is there already", file=sys.stderr)
+        if not _begins("ablation", key, options):
             continue
-        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
         data = data or held_out(read_dataset(options.set, options.data))
         figures = run_ingredient(
             INGREDIENTS[name], data, config, model=model, cache=options.tables, folder=options.data
@@ -237,10 +232,8 @@ def run_pyramid(options: argparse.Namespace) -> None:
             **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
             "seed": options.seed,
         }
-        if find("pyramid", key, options.results) and not options.force:
-            print(f"{_words(key)}: is there already", file=sys.stderr)
+        if not _begins("pyramid", key, options):
             continue
-        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
         data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
         figures = run_pyramid_row(
             name,
@@ -261,10 +254,8 @@ def run_pyramid(options: argparse.Namespace) -> None:
 def run_graph(options: argparse.Namespace) -> None:
     """One entry: a model trained on the rows of the ablations, and its kept edges."""
     key = {"set": options.set, "seed": options.seed}
-    if find("graph", key, options.results) and not options.force:
-        print(f"{_words(key)}: is there already", file=sys.stderr)
+    if not _begins("graph", key, options):
         return
-    print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
     if options.threads:
         torch.set_num_threads(options.threads)
     config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
@@ -292,10 +283,8 @@ def run_speed(options: argparse.Namespace) -> None:
     }
     for name, work in works.items():
         key = {"benchmark": name, **common} | ({"lengths": lengths} if name == "length" else {})
-        if find("speed", key, options.results) and not options.force:
-            print(f"{_words(key)}: is there already", file=sys.stderr)
+        if not _begins("speed", key, options):
             continue
-        print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
         figures = work()
         path = add("speed", key, figures, options.results)
         shown = {
@@ -307,10 +296,8 @@ def run_speed(options: argparse.Namespace) -> None:
 def run_reliability(options: argparse.Namespace) -> None:
     """One entry a figure; ends with 1 where something failed."""
     key = {"figure": options.figure, "number": options.number}
-    if find("reliability", key, options.results) and not options.force:
-        print(f"{_words(key)}: is there already", file=sys.stderr)
+    if not _begins("reliability", key, options):
         return
-    print(f"{_words(key)}: begins", file=sys.stderr, flush=True)
     figures = run_figure(options.figure, options.number)
     path = add("reliability", key, figures, options.results)
     for part in figures["parts"]:
@@ -319,6 +306,13 @@ def run_reliability(options: argparse.Namespace) -> None:
     print(path.name)
     if any(part["failed"] for part in figures["parts"]):
         raise SystemExit(1)
+
+
+def _begins(what: str, key: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Whether an entry is to be made, told on stderr: not where it is there already, unless --force is given."""
+    is_there = find(what, key, options.results) is not None and not options.force
+    print(f"{_words(key)}: {'is there already' if is_there else 'begins'}", file=sys.stderr, flush=True)
+    return not is_there
 
 
 def _words(key: dict) -> str:

@@ -29,6 +29,23 @@ MAX_DISTANCE = 1_000_000_000
 """Longest distance on the ring of a document, in tokens."""
 
 
+def _require_positive(model: Any, *names: str) -> None:
+    for name in names:
+        _require(getattr(model, name) > 0, f"model.{name} must be positive, got {getattr(model, name)}.")
+
+
+def _require_not_negative(model: Any, *names: str) -> None:
+    for name in names:
+        _require(getattr(model, name) >= 0, f"model.{name} must not be negative, got {getattr(model, name)}.")
+
+
+def _require_shares(model: Any, *names: str) -> None:
+    for name in names:
+        _require(
+            0 <= getattr(model, name) < 1, f"model.{name} must lie in [0, 1), got {getattr(model, name)}."
+        )
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
@@ -180,21 +197,14 @@ class CnnGnnConfig:
         return False
 
     def __post_init__(self) -> None:
-        for name in ("char_channels", "channels", "num_heads", "head_channels"):
-            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
-        _require(
-            self.injected_channels >= 0,
-            f"model.injected_channels must not be negative, got {self.injected_channels}.",
-        )
+        _require_positive(self, "char_channels", "channels", "num_heads", "head_channels")
+        _require_not_negative(self, "injected_channels")
         _require(
             self.channels % self.num_heads == 0,
             f"model.num_heads must divide model.channels, got num_heads={self.num_heads} and "
             f"channels={self.channels}; try {2 ** (self.num_heads.bit_length() - 1)}.",
         )
-        for name in ("dropout", "word_dropout"):
-            _require(
-                0 <= getattr(self, name) < 1, f"model.{name} must lie in [0, 1), got {getattr(self, name)}."
-            )
+        _require_shares(self, "dropout", "word_dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,12 +248,8 @@ class PublishedConfig:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("channels", "num_heads", "head_channels"):
-            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
-        for name in ("injected_channels", "num_virtual_nodes"):
-            _require(
-                getattr(self, name) >= 0, f"model.{name} must not be negative, got {getattr(self, name)}."
-            )
+        _require_positive(self, "channels", "num_heads", "head_channels")
+        _require_not_negative(self, "injected_channels", "num_virtual_nodes")
         for width in (self.channels, self.width):
             _require(
                 width % (2 * self.num_heads) == 0,
@@ -338,15 +344,12 @@ class PyramidConfig:
     word_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in (
+        _require_positive(
+            self,
             *("char_channels", "word_channels", "channels", "num_scales", "num_states"),
             *("num_similar", "num_heads", "head_channels"),
-        ):
-            _require(getattr(self, name) > 0, f"model.{name} must be positive, got {getattr(self, name)}.")
-        for name in ("injected_channels", "state_channels", "num_layers"):
-            _require(
-                getattr(self, name) >= 0, f"model.{name} must not be negative, got {getattr(self, name)}."
-            )
+        )
+        _require_not_negative(self, "injected_channels", "state_channels", "num_layers")
         _require(self.num_scales <= 8, f"model.num_scales must lie in 1..8, got {self.num_scales}.")
         _require(
             self.channels % self.num_heads == 0,
@@ -366,10 +369,7 @@ class PyramidConfig:
             "model.similarity_temperature must be finite and at least 1e-6, got "
             f"{self.similarity_temperature}.",
         )
-        for name in ("dropout", "word_dropout"):
-            _require(
-                0 <= getattr(self, name) < 1, f"model.{name} must lie in [0, 1), got {getattr(self, name)}."
-            )
+        _require_shares(self, "dropout", "word_dropout")
 
     @property
     def child_slots(self) -> int:
