@@ -47,6 +47,7 @@ def find(what: str, key: dict[str, Any], folder: Path = RESULTS) -> dict[str, An
 def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Adds an entry to the file of this machine, in place of one with the same key; returns the file."""
     entry = {"key": key, "finished": _now(), "commit": _commit(), "versions": _versions(), **figures}
+    entry = without_paths(entry)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         path = _path(what, folder)
@@ -56,6 +57,20 @@ def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = 
         aside.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
         os.replace(aside, path)
     return path
+
+
+def without_paths(value: Any, name: str = "") -> Any:
+    """The same JSON values, absolute paths under `source` and `sources` cut to their last two parts.
+
+    Where a file lies is no result, and belongs to one machine.
+    """
+    if isinstance(value, dict):
+        return {inner: without_paths(part, inner) for inner, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(part, name) for part in value]
+    if name in ("source", "sources") and isinstance(value, str) and Path(value).is_absolute():
+        return "/".join(Path(value).parts[1:][-2:])
+    return value
 
 
 def pack(correct: np.ndarray) -> str:

@@ -65,6 +65,24 @@ def test_data_set_errors(arguments, expected, monkeypatch):
 # Records.
 
 
+def test_no_entry_says_where_a_file_lies(tmp_path):
+    figures = {
+        "source": "/home/me/models/small",
+        "texts": [{"sources": ["/data/plain/a.parquet", "b.csv", ""]}],
+    }
+    records.add("graph", {"seed": 0}, figures, tmp_path)
+    (entry,) = records.entries("graph", tmp_path)
+    assert entry["source"] == "models/small"
+    assert entry["texts"] == [{"sources": ["plain/a.parquet", "b.csv", ""]}]
+    assert (entry["key"], entry["word"]) == ({"seed": 0}, "/")
+
+
+def test_results_say_nothing_of_where_a_file_lies():
+    for path in records.RESULTS.glob("*.json"):
+        record = json.loads(path.read_text())
+        assert records.without_paths(record) == record, path.name
+
+
 @pytest.mark.parametrize("num_rows", [0, 1, 8, 21])
 def test_packed_rows_come_back(num_rows):
     correct = np.random.default_rng(0).random(num_rows) < 0.5
