@@ -13,7 +13,8 @@ from textlattice.baselines.compare import LabelledTexts, selection_slices, tuned
 from textlattice.baselines.linear import LinearBaseline
 from textlattice.baselines.one_vs_rest import OneVsRest
 from textlattice.baselines.outcome import Outcome
-from textlattice.config import Config, to_dict
+from textlattice.config import Config
+from textlattice.config_json import to_dict
 from textlattice.evaluation.metrics import evaluate
 from textlattice.evaluation.multi_label import evaluate_multi
 from textlattice.models.registry import cost_of

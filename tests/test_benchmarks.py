@@ -69,6 +69,7 @@ def test_no_entry_says_where_a_file_lies(tmp_path):
     figures = {
         "source": "/home/me/models/small",
         "texts": [{"sources": ["/data/plain/a.parquet", "b.csv", ""]}],
+        "word": "/",
     }
     records.add("graph", {"seed": 0}, figures, tmp_path)
     (entry,) = records.entries("graph", tmp_path)

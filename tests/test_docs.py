@@ -120,7 +120,12 @@ def arrows() -> dict[str, set[str]]:
                 may.setdefault(name, set()).update(below)
     for _ in may:
         may = {name: below.union(*(may.get(part, set()) for part in below)) for name, below in may.items()}
-    return may | {"config": {"errors"}, "task": {"errors", "config"}}
+    own = {
+        "config_json": {"errors"},
+        "config": {"errors", "config_json"},
+        "task": {"errors", "config", "config_json"},
+    }
+    return may | own
 
 
 def imported(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from textlattice.config import from_dict
+from textlattice.config_json import from_dict
 from textlattice.errors import ConfigError
 
 TaskKind = Literal["single", "multi", "ordinal"]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from textlattice import load
-from textlattice.config import Config, GraphConfig, PublishedConfig, from_dict, preset, to_dict
+from textlattice.config import Config, GraphConfig, PublishedConfig, preset
+from textlattice.config_json import from_dict, to_dict
 from textlattice.errors import ArtefactError, ConfigError
 from textlattice.models.published import PublishedClassifier
 from textlattice.runtime.predictor import Predictor

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import textlattice
-from textlattice.config import preset, to_dict
+from textlattice.config import preset
+from textlattice.config_json import to_dict
 from textlattice.errors import ArtefactError
 from textlattice.runtime.model_folder import read_model_folder
 from textlattice.training.fit import fit

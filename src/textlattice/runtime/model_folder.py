@@ -12,7 +12,8 @@ import numpy as np
 from textlattice.artefact.folder import MAX_JSON_BYTES, Folder, read_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.batch.collators import BatchMaker, make_collator
-from textlattice.config import Config, from_dict, to_dict
+from textlattice.config import Config
+from textlattice.config_json import from_dict, to_dict
 from textlattice.errors import ArtefactError, ConfigError, DataError
 from textlattice.task import Task
 from textlattice.text.document import TextReader

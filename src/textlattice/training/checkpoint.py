@@ -19,7 +19,8 @@ import numpy as np
 
 from textlattice.artefact.folder import check_target, clear_stale, read_folder, remove_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.config import Config, to_dict
+from textlattice.config import Config
+from textlattice.config_json import to_dict
 from textlattice.errors import ArtefactError, ResumeError
 from textlattice.progress import Progress
 

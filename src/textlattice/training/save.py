@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from textlattice.config import to_dict
+from textlattice.config_json import to_dict
 from textlattice.models.registry import make_engine
 from textlattice.models.weights import engine_files
 from textlattice.runtime.model_folder import write_model_folder
