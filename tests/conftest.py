@@ -80,22 +80,18 @@ def cut_training(tiny_texts: tuple[list[str], list[str]], tmp_path: Path) -> Cal
             if not self.left:
                 raise KeyboardInterrupt
 
-    def train(config: Any, *, moves: int) -> tuple[Any, Any]:
+    def train(config: Any, *, moves: int, **inputs: Any) -> tuple[Any, Any]:
         texts, labels = tiny_texts
-        validation = (texts[:20], labels[:20])
-        expected = fit(texts, labels, config, validation=validation)
+        inputs["validation"] = (texts[:20], labels[:20])
+        expected = fit(texts, labels, config, **inputs)
         run, dying = training_run(config, [texts, labels], threads=1), Dying()
         dying.left = moves
+        beginning = Checkpoint(tmp_path / "cut", run, minutes=0.0)
         with pytest.raises(KeyboardInterrupt):
-            fit(
-                *(texts, labels, config),
-                validation=validation,
-                checkpoint=Checkpoint(tmp_path / "cut", run, minutes=0.0),
-                progress=dying,
-            )
+            fit(texts, labels, config, checkpoint=beginning, progress=dying, **inputs)
         checkpoint = Checkpoint(tmp_path / "cut", run, minutes=0.0)
         checkpoint.resume()
-        return expected, fit(texts, labels, config, validation=validation, checkpoint=checkpoint)
+        return expected, fit(texts, labels, config, checkpoint=checkpoint, **inputs)
 
     return train
 

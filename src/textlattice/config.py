@@ -17,6 +17,7 @@ from textlattice.errors import ConfigError
 _EPOCHS = 2
 _SMALLEST_BATCH = 8
 _NUM_SENTIMENTS = 2  # polarity and subjectivity
+_TUNE_RATES = {"none": 0.0, "lora": 3e-4, "full": 5e-5}
 
 Normalisation = Literal["nfc", "nfkc", "none"]
 RandomEdges = Literal["affine", "uniform"]
@@ -416,6 +417,11 @@ class TrainConfig:
         clip: Largest gradient norm.
         ema_decay: Decay of the exponential moving average of weights; 0 turns it off.
         label_smoothing: Mass spread over all classes.
+        tune: What becomes of a pyramid's language model: `none` leaves it as it is, `lora` teaches each matrix of it a
+            small addition, `full` changes all of its numbers.
+        tune_learning_rate: Peak for the language model; None takes 3e-4 with `lora`, 5e-5 with `full`.
+        lora_rank: Rank of the additions.
+        tune_bfloat16: Whether the language model computes its training steps in bfloat16.
         word_vectors: What word rows begin as: vectors of `cooccurrence` in the fit rows, or `random` small numbers.
         class_weight: `balanced` weighs each class by the inverse of its frequency.
         patience: Epochs without a better selection loss, in the second half of the schedule, before training stops.
@@ -438,6 +444,10 @@ class TrainConfig:
     clip: float = 1.0
     ema_decay: float = 0.99
     label_smoothing: float = 0.1
+    tune: Literal["none", "lora", "full"] = "none"
+    tune_learning_rate: float | None = None
+    lora_rank: int = 8
+    tune_bfloat16: bool = True
     word_vectors: Literal["cooccurrence", "random"] = "cooccurrence"
     class_weight: Literal["none", "balanced"] = "none"
     patience: int = 3
@@ -445,10 +455,10 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "batch_size", "least_steps", "patience"):
+        for name in ("epochs", "steps", "batch_size", "least_steps", "lora_rank", "patience"):
             value = getattr(self, name)
             _require(value is None or value > 0, f"train.{name} must be positive, got {value}.")
-        for name in ("max_minutes", "learning_rate", "clip"):
+        for name in ("max_minutes", "learning_rate", "tune_learning_rate", "clip"):
             value = getattr(self, name)
             _require(
                 value is None or 0 < value < math.inf,
@@ -474,6 +484,11 @@ class TrainConfig:
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
         _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
         _require_seed("train.seed", self.seed)
+
+    @property
+    def tune_rate(self) -> float:
+        """Peak learning rate of the language model."""
+        return self.tune_learning_rate or _TUNE_RATES[self.tune]
 
     def batch_size_for(self, num_rows: int) -> int:
         """Documents per batch for so many fit rows."""

@@ -43,6 +43,22 @@ def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
     assert "which is not exported" in cli("export", folder, "-o", tmp_path / "onnx").err
 
 
+def test_a_language_model_learns_on_request(cli, bert, reviews, tmp_path):
+    folder = tmp_path / "model"
+    words = ["train", reviews, "-o", folder, "--preset", "pyramid", "--encoder", bert, "--tune", "lora"]
+    words += ["--steps", "5", "--threads", "1"]
+    words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    record = json.loads((folder / "training.json").read_text())
+    assert record["settings"]["train"]["tune"] == "lora"
+    card = (folder / "README.md").read_text()
+    assert f"holds the language model `{bert}`" in card
+    assert "parameters, with additions that were learned here." in card
+    assert cli("evaluate", folder, reviews).code == 0
+    assert cli("train", reviews, "-o", folder, "--tune", "some").code == 2
+
+
 def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
     states = tmp_path / "states"
     words = [
@@ -81,6 +97,7 @@ def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):
             "a language model brings its own tokenizer",
         ),
         (["--preset", "pyramid", "--set", "model.encoder=table"], "model.encoder=table needs a token table"),
+        (["--preset", "pyramid", "--tune", "full"], "train.tune=full needs a language model, got none"),
     ],
 )
 def test_what_does_not_go_together(cli, bert, reviews, tmp_path, arguments, message):

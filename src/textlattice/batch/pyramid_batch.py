@@ -57,6 +57,32 @@ class Units(Generic[ArrayT]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pieces(Generic[ArrayT]):
+    """Windows of about one length, as a language model reads them.
+
+    Args:
+        ids: Numbers of the pieces, int64 [num_windows, width]; a window is filled up with zeros.
+        filled: 1 where a piece stands, int64 [num_windows, width].
+    """
+
+    ids: ArrayT
+    filled: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
+class PieceWindows(Generic[ArrayT]):
+    """Texts as a language model reads them while it learns.
+
+    Args:
+        windows: From short windows to long ones.
+        place: Where the piece of each token stands in the windows, table by table and row by row, int64 [num_tokens].
+    """
+
+    windows: tuple[Pieces[ArrayT], ...]
+    place: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
 class PyramidBatch(Generic[ArrayT]):
     """A batch of documents.
 
@@ -65,6 +91,7 @@ class PyramidBatch(Generic[ArrayT]):
         tokens: What each token is.
         states: Hidden states of a language model, float32 [num_tokens, width], of all its layers that are read, side
             by side; None where the encoder is another.
+        pieces: What a language model reads that learns; None where there is none.
         scales: Units, the tokens first.
         units: Units as nodes of a graph.
         ngrams: What the wide branch reads; None where only the network is trained.
@@ -73,6 +100,7 @@ class PyramidBatch(Generic[ArrayT]):
     forms: Forms[ArrayT] | None
     tokens: Tokens[ArrayT]
     states: ArrayT | None
+    pieces: PieceWindows[ArrayT] | None
     scales: tuple[Scale[ArrayT], ...]
     units: Units[ArrayT]
     ngrams: Ngrams[ArrayT] | None

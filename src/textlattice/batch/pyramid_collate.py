@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from textlattice.batch.collate import Collator, distinct_forms, documents_of
-from textlattice.batch.pyramid_batch import PyramidBatch
+from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch
 from textlattice.batch.scales import make_scales, make_units
 from textlattice.config import PyramidConfig
 from textlattice.text.document import Document
@@ -33,6 +33,15 @@ class StateReader(Protocol):
         ...
 
 
+@runtime_checkable
+class PieceReader(Protocol):
+    """What cuts texts for a language model that learns."""
+
+    def pieces(self, documents: Sequence[Document]) -> PieceWindows[np.ndarray]:
+        """Windows of these documents, and where their tokens stand in them."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class PyramidCollator:
     """Makes batches of the pyramid; holds what every batch shares.
@@ -41,11 +50,13 @@ class PyramidCollator:
         model: What the encoder reads, and which units and edges there are.
         words: How tokens and n-grams are looked up.
         encoder: Gives the hidden states of a language model; None where the encoder is another.
+        pieces: Cuts texts for a language model that learns, which is then part of the network; None else.
     """
 
     model: PyramidConfig
     words: Collator
     encoder: StateReader | None = None
+    pieces: PieceReader | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -75,6 +86,7 @@ class PyramidCollator:
             forms=self.words.forms(strings) if self.model.encoder == "form" else None,
             tokens=self.words.tokens(keys, form),
             states=None if self.encoder is None else self.encoder.states(documents),
+            pieces=None if self.pieces is None else self.pieces.pieces(documents),
             scales=scales,
             units=make_units(
                 scales,

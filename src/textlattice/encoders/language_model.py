@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32, Int64
+from jaxtyping import Float, Float16, Float32, Int64
+from torch import Tensor
 
 from textlattice.artefact.tensors import pack_tensors, tensor_shapes, unpack_tensors
+from textlattice.batch.pyramid_batch import Pieces, PieceWindows
+from textlattice.batch.text_batch import map_arrays
 from textlattice.encoders.state_cache import StateCache
 from textlattice.errors import ArtefactError, DataError, MissingExtraError
 from textlattice.text.document import Document
@@ -21,6 +24,7 @@ SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 _LONGEST = 4096  # pieces of a window where the model names no limit, or a larger one
 _OVERLAP = 4  # a window shares 1/4 of its pieces with the one before it
 _RUN_AT_ONCE = 8192  # pieces, padding included
+_LEARN_AT_ONCE = 2048  # the same where it learns: windows of one length waste the least
 _SPARE = 2  # positions that some models leave unused at the start
 
 
@@ -108,31 +112,63 @@ class LanguageModelEncoder:
     def read(self, texts: Sequence[str]) -> list[Float16[np.ndarray, "_ width"]]:
         """The states of texts by running the model."""
         pieces = [self.tokenizer.pieces(text) for text in texts]
-        windows = [
-            (row, start, ids[start : start + self.window])
-            for row, (ids, _) in enumerate(pieces)
-            for start in window_starts(len(ids), self.window).tolist()
-        ]
         width = len(self.layers) * self.channels
         read = [np.zeros((len(ids), width), np.float16) for ids, _ in pieces]
-        for part in _batches(windows, len(self.before) + len(self.after)):
+        for part in self._batches([ids for ids, _ in pieces], _RUN_AT_ONCE):
             for (row, start, ids), states in zip(part, self._run([ids for _, _, ids in part]), strict=True):
                 owned = owned_pieces(start, len(ids), len(read[row]), self.window)
                 read[row][start + owned.start : start + owned.stop] = states[owned]
         return [states[places] for states, (_, places) in zip(read, pieces, strict=True)]
 
-    def _run(self, windows: Sequence[Int64[np.ndarray, " _"]]) -> list[Float16[np.ndarray, "_ width"]]:
-        """The states of windows of about one length, without those of special tokens."""
+    def pieces(self, documents: Sequence[Document]) -> PieceWindows[np.ndarray]:
+        """The same windows for a network that learns; documents are whole texts."""
+        cut = [self.tokenizer.pieces(document.normalised.text) for document in documents]
+        found = [np.empty(len(ids), np.int64) for ids, _ in cut]
+        windows, offset = [], 0
+        for part in self._batches([ids for ids, _ in cut], _LEARN_AT_ONCE):
+            windows.append(self._framed([ids for _, _, ids in part]))
+            width = windows[-1].ids.shape[1]
+            for number, (row, start, ids) in enumerate(part):
+                owned = owned_pieces(start, len(ids), len(found[row]), self.window)
+                first = offset + number * width + len(self.before)
+                found[row][start + owned.start : start + owned.stop] = first + np.arange(len(ids))[owned]
+            offset += windows[-1].ids.size
+        places = [row[places] for row, (_, places) in zip(found, cut, strict=True)]
+        return PieceWindows(windows=tuple(windows), place=np.concatenate([np.empty(0, np.int64), *places]))
+
+    def _batches(
+        self, texts: Sequence[Int64[np.ndarray, " _"]], most: int
+    ) -> list[list[tuple[int, int, Any]]]:
+        """Windows as (text, start, pieces): those of about one length together, at most so many pieces once padded."""
+        windows = [
+            (row, start, ids[start : start + self.window])
+            for row, ids in enumerate(texts)
+            for start in window_starts(len(ids), self.window).tolist()
+        ]
+        batches: list[list[tuple[int, int, Any]]] = []
+        for window in sorted(windows, key=lambda window: len(window[2])):
+            size = len(window[2]) + len(self.before) + len(self.after)
+            if batches and size * (len(batches[-1]) + 1) <= most:
+                batches[-1].append(window)
+            else:
+                batches.append([window])
+        return batches
+
+    def _framed(self, windows: Sequence[Int64[np.ndarray, " _"]]) -> Pieces[np.ndarray]:
+        """Windows between the special tokens, filled up to the longest."""
         rows = [[*self.before, *ids.tolist(), *self.after] for ids in windows]
         width = max(map(len, rows))
-        inputs = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+        return Pieces(
+            ids=np.array([row + [0] * (width - len(row)) for row in rows], np.int64),
+            filled=np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows], np.int64),
+        )
+
+    def _run(self, windows: Sequence[Int64[np.ndarray, " _"]]) -> list[Float16[np.ndarray, "_ width"]]:
+        """The states of windows of about one length, without those of special tokens."""
+        framed = map_arrays(self._framed(windows), torch.from_numpy)
         with torch.inference_mode():
-            found = self.network(
-                input_ids=inputs, attention_mask=mask, output_hidden_states=True
-            ).hidden_states
-            states = torch.cat([found[layer] for layer in self.layers], 2)
-            if not states[mask.bool()].isfinite().all():
+            states = run_layers(self.network, framed, self.layers)
+            if not states[framed.filled.bool()].isfinite().all():
                 raise DataError("the language model gives states that are not finite; take another model.")
             largest = torch.finfo(torch.float16).max
             halves = states.clamp(-largest, largest).half().numpy()
@@ -203,16 +239,12 @@ def owned_pieces(start: int, size: int, num_pieces: int, window: int) -> slice:
     return slice(first, last)
 
 
-def _batches(windows: list[tuple[int, int, Any]], num_special: int) -> list[list[tuple[int, int, Any]]]:
-    """Windows of about one length together, so many that padded they hold `_RUN_AT_ONCE` pieces at most."""
-    batches: list[list[tuple[int, int, Any]]] = []
-    for window in sorted(windows, key=lambda window: len(window[2])):
-        size = len(window[2]) + num_special
-        if batches and size * (len(batches[-1]) + 1) <= _RUN_AT_ONCE:
-            batches[-1].append(window)
-        else:
-            batches.append([window])
-    return batches
+def run_layers(
+    network: Any, pieces: Pieces[Tensor], layers: Sequence[int]
+) -> Float[Tensor, "num_windows width channels"]:
+    """The hidden states of some layers, side by side."""
+    found = network(input_ids=pieces.ids, attention_mask=pieces.filled, output_hidden_states=True)
+    return torch.cat([found.hidden_states[layer] for layer in layers], 2)
 
 
 def _transformers() -> Any:

@@ -34,7 +34,11 @@ class Classifier(nn.Module):
 
     def learned(self) -> Mapping[str, Tensor]:
         """What training changes, by name: parameters, and the running averages of norms; views."""
-        return dict(self.named_parameters())
+        return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+    def tuned(self) -> list[nn.Parameter]:
+        """Parameters of a language model that learns, at a rate of their own."""
+        return []
 
 
 class WideAndDeep(Classifier):

@@ -20,6 +20,7 @@ from textlattice.config import Config, PyramidConfig
 from textlattice.encoders.form import FormEncoder
 from textlattice.encoders.states import StateEncoder
 from textlattice.encoders.table import TableEncoder
+from textlattice.encoders.tuned import TunedEncoder
 from textlattice.models.classifier import WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
@@ -32,6 +33,8 @@ from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, S
 from textlattice.nn.similarity import similar_units
 from textlattice.nn.spelling import SpellingEncoder
 
+Encoder = FormEncoder | TableEncoder | StateEncoder | TunedEncoder
+"""What reads the tokens; the last only in training, which puts it there (`training/tuning.py`)."""
 DESCENTS: dict[str, Callable[[int], nn.Module]] = {"sum": Descend, "gate": GatedDescend, "none": Smooth}
 
 
@@ -141,7 +144,7 @@ class PyramidClassifier(WideAndDeep):
         model = config.model
         assert isinstance(model, PyramidConfig)
         channels, above = model.channels, range(model.num_scales - 1)
-        self.encoder = _encoder(config, model, num_words, num_injected)
+        self.encoder: Encoder = _encoder(config, model, num_words, num_injected)
         self.word_channels = model.word_channels if model.encoder == "form" else 0
         widths = self.encoder.widths
         self.state_of = states_of_scales(len(widths), model.num_scales)
@@ -166,6 +169,10 @@ class PyramidClassifier(WideAndDeep):
         """Takes the vectors of a token table; they are not trained."""
         assert isinstance(self.encoder, FormEncoder | TableEncoder)
         self.encoder.fill_vectors(vectors)
+
+    def tuned(self) -> list[nn.Parameter]:
+        """Parameters of the language model, while it learns."""
+        return [*self.encoder.parameters()] if isinstance(self.encoder, TunedEncoder) else []
 
     def forward(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units: the network and the wide branch, summed."""
@@ -243,9 +250,7 @@ def present(scales: tuple[Scale[Tensor], ...]) -> Tensor:
     return torch.stack([scale.documents.doc_ptr.diff() > 0 for scale in scales], 1)
 
 
-def _encoder(
-    config: Config, model: PyramidConfig, num_words: int, num_injected: int
-) -> FormEncoder | TableEncoder | StateEncoder:
+def _encoder(config: Config, model: PyramidConfig, num_words: int, num_injected: int) -> Encoder:
     if model.encoder == "table":
         return TableEncoder(num_injected, model.injected_channels)
     if model.encoder == "language_model":

@@ -62,7 +62,7 @@ def fit_with_folds(fitting: Fitting, corpus: Corpus, groups: list[str] | None) -
     wide = FittedWide(**kept["wide"])
     model, collator = fitting.build(corpus, wide)
     network = _train_to(fitting, corpus, model, collator, best, out) if best.epoch else out.runs[-1]
-    fitting.join(model, best, wide)
+    collator = fitting.join(model, collator, best, wide)
     a, b = best.mixture.a, best.mixture.b
     logits = a * out.wide[penalty] + (b * out.deep[best.epoch] if b else 0.0)
     record = fitting.record({"fit": num_rows, "folds": NUM_FOLDS}, wide, losses, best, history, network)

@@ -90,7 +90,8 @@ def fit(
         token_table: Vectors of words, frozen, that the network reads beside its own; words of a text that training
             has not seen bring theirs too, so the whole table becomes part of the model.
         tokenizer: Cuts the texts, in place of the rules for words.
-        encoder: A language model, frozen, whose states and tokens a pyramid reads.
+        encoder: A language model whose states and tokens a pyramid reads; what it is called with stays as it is, also
+            where `train.tune` says that the pyramid's own copy learns.
         progress: Told of each stage.
         checkpoint: Written as training goes on; one that holds the beginning of this training is gone on with.
 
@@ -188,6 +189,8 @@ def _cut_by(config: Config, tokenizer: FileTokenizer | None) -> Config:
 def _encoding(config: Config, encoder: LanguageModelEncoder | None, table: TokenTable | None) -> Config:
     """The settings, which say what reads the tokens."""
     model = config.model
+    if encoder is None and config.train.tune != "none":
+        raise ConfigError(f"train.tune={config.train.tune} needs a language model, got none; give it.")
     if not isinstance(model, PyramidConfig):
         if encoder is not None:
             raise ConfigError(

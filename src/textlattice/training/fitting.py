@@ -31,6 +31,7 @@ from textlattice.training.network import Budget, NetworkRecord, begin_norm, trai
 from textlattice.training.objectives import objective_of
 from textlattice.training.optim import keep_freed_memory
 from textlattice.training.selection import Candidate, Judge, history_entry
+from textlattice.training.tuning import begin_tuning, end_tuning
 from textlattice.training.wide import FittedWide, KeyedDocuments, WideFitter
 from textlattice.training.word_vectors import MOST_TOKENS, cooccurrence_vectors
 
@@ -210,6 +211,7 @@ class Fitting:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.train.seed)
             model = make_classifier(self.config, num_outputs=self.task.num_outputs, vocabulary=vocabulary)
+            collator = begin_tuning(model, collator, self.config.train)
         if self.token_table is not None:
             model.fill_injected(torch.from_numpy(self.token_table.vectors))
         if isinstance(model, WideAndDeep):
@@ -254,8 +256,8 @@ class Fitting:
             name=name,
         )
 
-    def join(self, model: Classifier, best: Candidate, wide: FittedWide) -> None:
-        """Best weights, with the two scales folded in, so that the forward stays a sum."""
+    def join(self, model: Classifier, collator: BatchMaker, best: Candidate, wide: FittedWide) -> BatchMaker:
+        """Best weights, with the two scales folded in, so that the forward stays a sum; gives the collator for them."""
         a, b = best.mixture.a, best.mixture.b
         if best.state:
             model.load_state_dict(best.state, strict=False)  # tables that do not learn are not in it
@@ -265,9 +267,10 @@ class Fitting:
         ):  # no branch says anything: the shares do, or the cut points that say them
             bias = np.zeros_like(bias) if self.task.kind == "ordinal" else self.task.empty_logits
         model.join(torch.from_numpy(a * wide.weight), torch.from_numpy(bias), b)
-        model.eval()
+        collator = end_tuning(model.eval(), collator)
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise TrainingError("the trained weights are not finite; try a smaller train.learning_rate.")
+        return collator
 
     def calibrated(
         self, mixture: Mixture, logits: Float[np.ndarray, "num_rows num_outputs"], corpus: Corpus

@@ -166,6 +166,8 @@ def train_network(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=config.betas,
+        tuned=model.tuned(),
+        tune_rate=config.tune_rate,
     )
     average = WeightAverage(model, config.ema_decay)
     reached = _Reached()
@@ -215,7 +217,7 @@ def train_network(
             for rows, batch in _prefetched(collating, collator, documents, draws[len(losses) :]):
                 factor = rate_factor(step, record.total_steps, config.halvings)
                 for group in optimiser.param_groups:
-                    group["lr"] = config.learning_rate * factor
+                    group["lr"] = group["peak"] * factor
                 truth = torch.from_numpy(targets[rows])
                 loss = _step(model, objective, batch, truth, weights[rows], config, step, optimiser)
                 if not math.isfinite(loss):

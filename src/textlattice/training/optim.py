@@ -14,16 +14,40 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # AdamW's own names
 
 
 def adamw(
-    model: nn.Module, *, learning_rate: float, weight_decay: float, betas: tuple[float, float]
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+    tuned: Iterable[nn.Parameter] = (),
+    tune_rate: float = 0.0,
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices and tables but neither biases nor norms."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    """AdamW that decays matrices and tables but neither biases nor norms; each group keeps its peak rate as `peak`.
+
+    Args:
+        model: Its parameters are trained, frozen ones aside.
+        learning_rate: Peak.
+        weight_decay: Decoupled.
+        betas: Moments.
+        tuned: Those of the parameters that have a peak of their own.
+        tune_rate: That peak.
+    """
+    own = {id(parameter) for parameter in tuned}
     groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {
+            "params": [
+                p
+                for p in model.parameters()
+                if p.requires_grad and (id(p) in own) == is_tuned and (p.ndim > 1) == is_matrix
+            ],
+            "weight_decay": weight_decay if is_matrix else 0.0,
+            "peak": tune_rate if is_tuned else learning_rate,
+        }
+        for is_tuned in (False, True)
+        for is_matrix in (True, False)
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)
+    used = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(used, lr=learning_rate, betas=betas, fused=True)
 
 
 def one_cycle(step: int, total: int, *, warm_up: float = 0.15) -> float:
@@ -66,7 +90,7 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.num_updates = 0
-        self.parameters = list(model.parameters())
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.parameters]
 
     @torch.no_grad()

@@ -76,6 +76,7 @@ in {record["seconds"] / 60:.1f} minutes.
 - {record["cost"]["parameters"]:,} parameters stored, {record["cost"]["active_parameters"]:,} of them active in a mean \
 training text, which costs {record["cost"]["mean_flops"] / 1e6:.1f} MFLOP.
 {_injected_line(record.get("token_table"), source.get("token_table"))}\
+{_encoder_line(trained, source.get("encoder"))}\
 - It knows only what its training rows say; an empty text is answered by the shares above.
 
 ```python
@@ -129,6 +130,20 @@ def _injected_line(table: dict[str, Any] | None, made: dict[str, Any] | None) ->
         f"each, {table['bytes'] / 1e6:.1f} MB; {100 * table['known_token_share']:.1f} % of the training tokens have "
         f"one.{origin}\n"
     )
+
+
+def _encoder_line(trained: Trained, named: dict[str, Any] | None) -> str:
+    """What the card says of the language model; nothing without one."""
+    encoder = getattr(trained.collator, "encoder", None)
+    if encoder is None:
+        return ""
+    name = f" `{named['name']}`" if named else ""
+    learned = {
+        "none": "as it was",
+        "lora": "with additions that were learned here",
+        "full": "trained further here",
+    }[trained.config.train.tune]
+    return f"- It holds the language model{name}, {encoder.cost()['parameters']:,} parameters, {learned}.\n"
 
 
 def _named(source: str, record: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ def fit_with_slices(
         name="network",
         held_out_share=len(selection.documents) / len(fit_rows.documents),
     )
-    fitting.join(model, best, wide)
+    collator = fitting.join(model, collator, best, wide)
     logits = best.mixture.a * wide.logits(calibration.ngrams)
     logits = logits + network_logits(model, collator, calibration.documents)
     parts = {"fit": fit_rows, "selection": selection, "calibration": calibration}

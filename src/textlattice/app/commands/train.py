@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -120,7 +120,16 @@ def train(
             "--encoder",
             metavar="NAME",
             help="With --preset pyramid: the language model whose states are read, its folder or owner/name on the "
-            "hub; frozen, kept in the model.",
+            "hub; kept in the model.",
+            show_default=False,
+        ),
+    ] = None,
+    tune: Annotated[
+        Literal["none", "lora", "full"] | None,
+        typer.Option(
+            "--tune",
+            help="What becomes of it: none leaves it as it is, lora teaches its matrices small additions, full changes "
+            "all of it. Slower by far; take a smaller train.batch_size.",
             show_default=False,
         ),
     ] = None,
@@ -201,6 +210,7 @@ def train(
       textlattice train builtin:docstrings:train -o model --preset tiny
       textlattice train reviews.csv -o model --max-minutes 30
       textlattice train news.parquet -o model --text title --text body --label topic --set model.channels=96
+      textlattice train reviews.csv -o model --preset pyramid --encoder FOLDER --tune lora
       textlattice train comments.csv -o model --label emotions --label-separator "|"
       textlattice train stars.csv -o model --task ordinal --folds 5 --group author
     """
@@ -212,7 +222,8 @@ def train(
         raise typer.BadParameter("goes with --folds alone.", param_hint="'--no-final'")
     if device != "cpu":
         raise ConfigError(f"--device must be cpu in this release, got {device!r}; leave it out.")
-    direct = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed, "threads": threads}
+    direct: dict[str, Any] = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed}
+    direct |= {"threads": threads, "tune": tune}
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
     if output is not None and final:
         check_output(output)

@@ -1,0 +1,65 @@
+"""A language model that learns with the pyramid: wholly, or by small additions to its matrices."""
+
+import copy
+import warnings
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from textlattice.batch.pyramid_batch import PyramidBatch
+from textlattice.encoders.language_model import LanguageModelEncoder, run_layers
+from textlattice.errors import MissingExtraError
+
+
+class TunedEncoder(nn.Module):
+    """The states of each token, lowest layer first, by a copy of the language model that learns.
+
+    Windows are those of the frozen encoder, so what was learned serves there: `network_alone` gives it.
+
+    Args:
+        encoder: The language model; it stays as it is.
+        how: `full` teaches all of it, `lora` additions of a low rank.
+        rank: Of the additions.
+        bfloat16: Whether training steps compute in bfloat16; in evaluation mode all is float32.
+
+    Source: LoRA (arXiv 2106.09685), on every matrix but the tables, scaled by 2.
+    """
+
+    def __init__(
+        self, encoder: LanguageModelEncoder, how: Literal["lora", "full"], *, rank: int, bfloat16: bool
+    ) -> None:
+        super().__init__()
+        network = copy.deepcopy(encoder.network)
+        self.network: Any = _with_additions(network, rank) if how == "lora" else network.requires_grad_(True)
+        self.layers, self.halves_steps = encoder.layers, bfloat16
+        self.widths = (encoder.channels,) * len(encoder.layers)
+
+    def forward(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
+        """The states."""
+        pieces = batch.pieces
+        assert pieces is not None
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training and self.halves_steps):
+            read = [run_layers(self.network, window, self.layers) for window in pieces.windows]
+        rows = torch.cat(
+            [torch.empty(0, sum(self.widths)), *(states.float().flatten(0, 1) for states in read)]
+        )
+        return list(rows.index_select(0, pieces.place).split(self.widths, 1))
+
+    def network_alone(self) -> Any:
+        """The language model with what it has learned, additions summed into its matrices."""
+        return self.network.merge_and_unload() if hasattr(self.network, "merge_and_unload") else self.network
+
+
+def _with_additions(network: Any, rank: int) -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise MissingExtraError("train.tune=lora", "hf") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # it asks the network for what `transformers` has renamed
+        settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        return peft.get_peft_model(network, settings)
