@@ -1,7 +1,6 @@
 """Writes the tables of `README.md` and of `docs/` from `results/`; `--check` compares instead."""
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,24 @@ import numpy as np
 
 from ablation import page as ablation_page
 from accuracy import VARIANTS
-from cells import NONE, Correct, difference, interval_cell, table_of
+from cells import (
+    NONE,
+    Correct,
+    Entry,
+    best_linear,
+    correctness,
+    difference,
+    grouped,
+    interval_cell,
+    share_right,
+    sizes_cell,
+    table_of,
+)
 from graph_study import PICTURES, by_set
 from graph_study import page as graph_page
 from pictures import draw_example, draw_in_degrees
 from pyramid_study import page as pyramid_page
-from records import RESULTS, entries, unpack, unpack_places
+from records import RESULTS, entries, unpack_places
 from reproduction import page as reproduction_page
 from sets import NUM_FOLDS, TASKS
 from textlattice.baselines.linear import BASELINES
@@ -42,7 +53,6 @@ PAGE_HEAD = """# Results
 
 <!-- Written by benchmarks/plot.py from benchmarks/results; run `make docs`. -->
 """
-Entry = dict[str, Any]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,7 +105,7 @@ def tables(folder: Path) -> tuple[str, str]:
     """What stands in the README, and the page with every run."""
     runs = [entry for entry in entries("accuracy", folder) if entry["key"]["limit"] is None]
     speeds = entries("speed", folder)
-    plain = [run for run in runs if run["key"]["preset"] == "base" and not run["key"]["settings"]]
+    plain = plain_runs(runs)
     rows = [row for name in TITLES if name not in TASKS and (row := main_row(name, plain)) is not None]
     others = [row for name in TASKS if (row := other_row(name, plain)) is not None]
     if not rows and not speeds and not others:
@@ -136,6 +146,15 @@ def tables(folder: Path) -> tuple[str, str]:
     return "\n".join(short), "\n".join(parts).rstrip() + "\n"
 
 
+def plain_runs(runs: list[Entry]) -> list[Entry]:
+    """Those of whole sets with the preset `base` as it stands."""
+    return [
+        run
+        for run in runs
+        if (run["key"]["limit"], run["key"]["preset"], run["key"]["settings"]) == (None, "base", {})
+    ]
+
+
 # The main table.
 
 MAIN_COLUMNS = (
@@ -172,43 +191,17 @@ def main_row(name: str, runs: list[Entry]) -> list[str] | None:
         title + (f", {seeds} seeds" if seeds > 1 else ""),
         f"{full[0]['num_train']:,} / {sum(map(len, ours.values())):,}",
         _percent(ours),
-        NONE if linear is None else f"{_percent(linear[1])} {linear[0]}",
-        NONE if linear is None else interval_cell(difference(ours, linear[1])),
+        NONE if linear is None else f"{_percent(linear.correct)} {linear.name}",
+        NONE if linear is None else interval_cell(difference(ours, linear.correct)),
         _percent(correctness(full, "wide")),
         _percent(correctness(full, "deep")),
         _percent(bare) + (f" ({len(bare)} of {NUM_FOLDS})" if 0 < len(bare) < len(ours) else ""),
         interval_cell(difference(ours, bare)) if bare else NONE,
         f"{_mean(full, 'train_seconds') / 60:.1f} min",
         f"{_mean(full, 'predicted_docs_per_second'):,.0f}",
-        f"{_mean(full, 'parameters') / 1e6:.2f} M / {_mean(full, 'active_parameters') / 1e6:.2f} M",
+        sizes_cell(_mean(full, "parameters"), _mean(full, "active_parameters")),
         f"{_mean(full, 'mean_flops') / 1e6:,.0f}",
     ]
-
-
-def correctness(runs: Iterable[Entry], model: str) -> Correct:
-    """How often each test row is right, over the seeds; folds without the model are left out."""
-    by_fold: dict[int, list[np.ndarray]] = {}
-    for run in runs:
-        figures = run["models"].get(model)
-        if figures is not None:
-            bits = unpack(figures["correct"], run["num_test"])
-            by_fold.setdefault(run["key"]["fold"] or 0, []).append(bits)
-    return {fold: np.mean(parts, axis=0) for fold, parts in sorted(by_fold.items())}
-
-
-def best_linear(runs: list[Entry], ours: Correct) -> tuple[str, Correct] | None:
-    """The linear model and training rows that are right most often on the folds of ours."""
-    best: tuple[str, Correct] | None = None
-    for name in BASELINES:
-        of_name = [run for run in runs if run["key"]["variant"] == name]
-        for model, words in (("all_rows", name), ("fit_rows", f"{name} (fit rows)")):
-            correct = correctness(of_name, model)
-            if not set(ours) <= set(correct):
-                continue
-            correct = {fold: correct[fold] for fold in ours}
-            if best is None or _accuracy(correct) > _accuracy(best[1]):
-                best = words, correct
-    return best
 
 
 # Tasks of other kinds.
@@ -333,6 +326,15 @@ BASELINE_COLUMNS = (
 )
 LENGTH_COLUMNS = ("documents x tokens", "seconds", "microseconds a token", "peak MiB")
 ATTENTION_COLUMNS = ("one attention layer", "forward, ms", "forward and backward, ms")
+FAMILY_COLUMNS = (
+    *("texts x tokens", "model", "texts/s predicted", "to `base`", "texts/s trained", "to `base`"),
+    *("parameters (stored / active)", "MFLOPs a text"),
+)
+FAMILY_LEGEND = (
+    "The same made texts of words for all, by turns in one process, with random weights and an empty cache of forms "
+    "at each repeat; ratios to `base` are medians over the repeats. Training is steps of the network alone, on texts "
+    "that are cut already. FLOPs are two a multiply-add."
+)
 
 
 def run_rows(runs: list[Entry]) -> list[list[str]]:
@@ -387,27 +389,65 @@ def length_sentence(entry: Entry) -> str:
 
 
 def _speed(entry: Entry) -> str:
-    where = f"{_machine(entry)}; preset {entry['key']['preset']}, best of {entry['key']['repeats']}"
-    if entry["key"]["benchmark"] == "length":
-        rows = [
-            [
-                f"{point['num_documents']:,} x {point['num_tokens']:,}",
-                f"{point['seconds']:.3f}",
-                f"{1e6 * point['seconds_per_token']:.1f}",
-                f"{point['peak_mib']:,.0f}",
-            ]
-            for point in [*entry["points"], entry["short"]]
-        ]
-        fit = f"R² of a straight line: time {entry['seconds_r2']}, memory {entry['memory_r2']}."
-        return f"By length ({where}):\n\n{table_of(LENGTH_COLUMNS, rows)}\n\n{fit} {length_sentence(entry)}\n"
-    seconds = entry["seconds"]
+    return {"attention": _attention, "length": _lengths, "families": _families}[entry["key"]["benchmark"]](
+        entry
+    )
+
+
+def _attention(entry: Entry) -> str:
     rows = [
         [name, *(f"{1e3 * times[part]:.1f}" for part in ("forward", "forward_backward"))]
-        for name, times in seconds.items()
+        for name, times in entry["seconds"].items()
     ]
     size = f"{entry['num_tokens']:,} tokens, degree {entry['degree']}, {entry['channels']} channels"
     table = table_of(ATTENTION_COLUMNS, rows)
-    return f"Graph attention ({where}; {size}, threads {entry['threads']}):\n\n{table}\n"
+    return f"Graph attention ({_best_of(entry)}; {size}, threads {entry['threads']}):\n\n{table}\n"
+
+
+def _lengths(entry: Entry) -> str:
+    rows = [
+        [
+            f"{point['num_documents']:,} x {point['num_tokens']:,}",
+            f"{point['seconds']:.3f}",
+            f"{1e6 * point['seconds_per_token']:.1f}",
+            f"{point['peak_mib']:,.0f}",
+        ]
+        for point in [*entry["points"], entry["short"]]
+    ]
+    fit = f"R² of a straight line: time {entry['seconds_r2']}, memory {entry['memory_r2']}."
+    table = table_of(LENGTH_COLUMNS, rows)
+    return f"By length ({_best_of(entry)}):\n\n{table}\n\n{fit} {length_sentence(entry)}\n"
+
+
+def _best_of(entry: Entry) -> str:
+    return f"{_machine(entry)}; preset {entry['key']['preset']}, best of {entry['key']['repeats']}"
+
+
+def _families(entry: Entry) -> str:
+    rows = [
+        [
+            f"{kind['num_documents']:,} x {kind['num_tokens']:,}",
+            name,
+            *(cell for part in ("predicted", "trained") for cell in _rate_cells(model.get(part))),
+            sizes_cell(model["parameters"], model.get("active_parameters")),
+            f"{model['mean_flops'] / 1e6:,.0f}" if "mean_flops" in model else NONE,
+        ]
+        for kind in entry["kinds"]
+        for name, model in kind["models"].items()
+    ]
+    paper = entry["kinds"][0]["models"]["paper"]
+    where = f"{_machine(entry)}; threads {entry['threads']}, batches of {entry['batch_size']} in training"
+    return (
+        f"Speed of the families ({where}; best of {entry['key']['repeats']}, the median in brackets):\n\n"
+        f"{table_of(FAMILY_COLUMNS, rows)}\n\n{FAMILY_LEGEND} `paper` computes {paper['flops_per_char']:,} FLOPs a "
+        f"character, {paper['flops_per_token']:,} a token and {paper['flops_per_doc']:,} a text.\n"
+    )
+
+
+def _rate_cells(rate: dict[str, Any] | None) -> list[str]:
+    if rate is None:
+        return [NONE, NONE]
+    return [f"{rate['best']:,.0f} ({rate['median']:,.0f})", f"{rate['to_first']:.2f}"]
 
 
 # Cells.
@@ -415,10 +455,7 @@ def _speed(entry: Entry) -> str:
 
 def _groups(runs: Iterable[Entry]) -> list[list[Entry]]:
     """Runs that differ in the fold alone, in the order of the data sets."""
-    groups: dict[str, list[Entry]] = {}
-    for run in sorted(runs, key=_rank):
-        groups.setdefault(json.dumps({**run["key"], "fold": None}, sort_keys=True), []).append(run)
-    return list(groups.values())
+    return grouped(sorted(runs, key=_rank), "fold")
 
 
 def _rank(run: Entry) -> tuple[Any, ...]:
@@ -455,12 +492,8 @@ def _machine(entry: Entry) -> str:
     return f"{entry['machine']['cpu']}, {entry['machine']['cores']} cores"
 
 
-def _accuracy(correct: Correct) -> float:
-    return float(np.concatenate(list(correct.values())).mean())
-
-
 def _percent(correct: Correct) -> str:
-    return f"{100 * _accuracy(correct):.2f}" if correct else NONE
+    return f"{100 * share_right(correct):.2f}" if correct else NONE
 
 
 def _mean(runs: list[Entry], figure: str) -> float:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from speed import _predictor
+from speed import random_network
 from textlattice import TextClassifier, load
 from textlattice.app.main import main as command_line
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
@@ -200,7 +200,7 @@ def neighbours(number: int) -> list[Part]:
         predictors = {
             "PyTorch, tiny": load(GOLDEN),
             "ONNX Runtime, tiny": load(exported),
-            "PyTorch, base with random weights": _predictor("base"),
+            "PyTorch, base with random weights": random_network("base").predictor(),
         }
         for engine, predictor in predictors.items():
             parts += [_pairs(predictor, engine, number), _poisoned(predictor, engine, 100)]

@@ -26,7 +26,7 @@ from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
 from sets import NUM_FOLDS, SETS, TASKS, read_dataset
-from speed import LENGTHS, run_attention, run_length
+from speed import LENGTHS, run_attention, run_families, run_length
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES
 from textlattice.config import PRESETS, preset
@@ -53,7 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     accuracy.add_argument("--limit", type=int, help="rows of each part, for a trial")
     accuracy.set_defaults(run=run_accuracy)
-    speed = commands.add_parser("speed", help="time and memory by length; attention beside other ways")
+    speed = commands.add_parser(
+        "speed", help="time and memory by length; attention beside other ways; the families of networks"
+    )
+    speed.add_argument("--benchmark", choices=("attention", "length", "families"), help="default: each")
     speed.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS), metavar="TOKENS")
     speed.add_argument("--repeats", type=int, default=5, help="the best counts")
     speed.add_argument("--preset", default="base", choices=PRESETS)
@@ -274,22 +277,31 @@ def _installed_model() -> Path:
 
 
 def run_speed(options: argparse.Namespace) -> None:
-    """One entry by length, one for attention."""
-    common = {"preset": options.preset, "threads": options.threads, "repeats": options.repeats}
+    """One entry a benchmark."""
+    common = {"threads": options.threads, "repeats": options.repeats}
     lengths = sorted(options.lengths)
     works: dict[str, Callable[[], dict]] = {
         "attention": lambda: run_attention(options.repeats, options.threads, options.preset),
         "length": lambda: run_length(lengths, options.repeats, options.threads, options.preset),
+        "families": lambda: run_families(options.repeats, options.threads),
     }
-    for name, work in works.items():
-        key = {"benchmark": name, **common} | ({"lengths": lengths} if name == "length" else {})
+    for name in [options.benchmark] if options.benchmark else works:
+        key = {"benchmark": name, **common}
+        if name != "families":
+            key["preset"] = options.preset
+        if name == "length":
+            key["lengths"] = lengths
         if not _begins("speed", key, options):
             continue
-        figures = work()
+        figures = works[name]()
         path = add("speed", key, figures, options.results)
         shown = {
             part: figures[part] for part in ("seconds", "ratio", "seconds_r2", "memory_r2") if part in figures
         }
+        for kind in figures.get("kinds", []):
+            shown[f"texts a second, {kind['num_documents']} x {kind['num_tokens']}"] = {
+                model: timed["predicted"]["median"] for model, timed in kind["models"].items()
+            }
         print(f"{_words(key)}: {shown}; {path.name}", flush=True)
 
 

@@ -1,37 +1,52 @@
-"""Time and memory by the length of a document, and of graph attention beside other ways to compute it.
+"""Time and memory by the length of a document, of graph attention beside other ways, and of the families of networks.
 
 As a script it is the child process of the first: it takes the arguments of `measure` as JSON and prints JSON.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from textlattice.batch.collators import make_collator
-from textlattice.config import preset
+from textlattice.baselines.linear import BASELINES, LinearBaseline
+from textlattice.batch.collators import BatchMaker, make_collator
+from textlattice.config import Config, preset
 from textlattice.graph.neighbours import edge_index, neighbour_table
-from textlattice.models.cnn_gnn import CnnGnnClassifier
-from textlattice.models.registry import make_engine
+from textlattice.models.classifier import Classifier
+from textlattice.models.registry import cost_of, make_classifier, make_engine
 from textlattice.nn.attention import GraphAttention
 from textlattice.progress import Progress
-from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task
-from textlattice.text.document import TextReader, read_document
+from textlattice.text.document import Document, TextReader, read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
+from textlattice.training.network import Budget, train_network
+from textlattice.training.objectives import objective_of
+from textlattice.training.optim import keep_freed_memory
 from textlattice.training.wide import known_ngrams, read_keys
 
 LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 SHORT = 1_000
 """Tokens of a short document."""
+FAMILIES = ("base", "paper", "pyramid")
+"""Presets that are timed beside each other; the first is what the others are compared with."""
+PEER = "tfidf_lr"
+KINDS = ((512, 50), (128, 270))
+"""Documents, and tokens of each: about as long as those of AG News and of IMDB."""
+BATCH_SIZE = 32
+"""Documents of a training step, of every family."""
 _NUM_WORDS = 20_000  # different words of the made text
+_SAMPLE = 100_000  # words of the text that models know
+_TASK = Task(labels=("a", "b"), priors=(0.5, 0.5))
 
 
 def run_length(lengths: list[int], repeats: int, threads: int, name: str) -> dict[str, Any]:
@@ -120,24 +135,81 @@ def run_attention(repeats: int, threads: int, name: str) -> dict[str, Any]:
     }
 
 
+def run_families(repeats: int, threads: int, kinds: Sequence[tuple[int, int]] = KINDS) -> dict[str, Any]:
+    """Texts a second that each family answers and trains on, beside TF-IDF with logistic regression; what each costs.
+
+    All read the same made texts, by turns in one process, so that a slow hour hits all alike. The cache of forms is
+    empty at the start of each repeat. Training is one pass of optimiser steps over texts that are cut already; of the
+    network alone, for the n-grams beside it are fitted apart.
+
+    Args:
+        repeats: Turns that count, after one that does not.
+        threads: PyTorch threads; 0 keeps its own choice.
+        kinds: Number and tokens of the texts.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    keep_freed_memory()  # as training does
+    networks, peer = {name: random_network(name) for name in FAMILIES}, _peer()
+    return {
+        "threads": torch.get_num_threads(),
+        "batch_size": BATCH_SIZE,
+        "kinds": [
+            {"num_documents": number, "num_tokens": length}
+            | {"models": _by_turns(networks, peer, _texts(number, length), repeats)}
+            for number, length in kinds
+        ],
+    }
+
+
+def _by_turns(
+    networks: dict[str, "Network"], peer: LinearBaseline, texts: list[str], repeats: int
+) -> dict[str, dict[str, Any]]:
+    """Figures of each family and of the peer on the same texts."""
+    read = {name: [network.reader.read(text) for text in texts] for name, network in networks.items()}
+    works: dict[tuple[str, str], Callable[[], object]] = {
+        **{(name, "predicted"): partial(network.predict, texts) for name, network in networks.items()},
+        (PEER, "predicted"): partial(peer.scores, texts),
+        **{(name, "trained"): partial(network.train, read[name]) for name, network in networks.items()},
+    }
+    seconds: dict[tuple[str, str], list[float]] = {work: [] for work in works}
+    for turn in range(repeats + 1):
+        for place, work in works.items():
+            taken = _best(work, 1, warm=False)
+            if turn:
+                seconds[place].append(taken)
+    figures = {
+        name: cost_of(network.config, network.collator, _TASK.num_outputs, read[name])
+        for name, network in networks.items()
+    }
+    figures[PEER] = {"parameters": peer.num_parameters}
+    for (name, part), of_turns in seconds.items():
+        figures[name][part] = _rate(len(texts), of_turns, seconds[FAMILIES[0], part])
+    return figures
+
+
+def _rate(num_texts: int, seconds: list[float], of_first: list[float]) -> dict[str, Any]:
+    """Texts a second, best and median of the repeats, and the median of its ratio to that of the first family."""
+    rates = num_texts / np.array(seconds)
+    return {
+        "seconds": [round(each, 5) for each in seconds],
+        "best": round(float(rates.max()), 1),
+        "median": round(float(np.median(rates)), 1),
+        "to_first": round(float(np.median(np.array(of_first) / seconds)), 4),
+    }
+
+
 def measure(
     *, num_documents: int, num_tokens: int, repeats: int, threads: int, preset: str
 ) -> dict[str, Any]:
     """Seconds and peak memory of this process for answering documents of equal length."""
     if threads:
         torch.set_num_threads(threads)
-    predictor = _predictor(preset)
-    words = _words(num_documents * num_tokens)
-    texts = [" ".join(words[start : start + num_tokens]) for start in range(0, len(words), num_tokens)]
-    del words
+    network = random_network(preset)
+    texts = _texts(num_documents, num_tokens)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = _peak_mib()
-
-    def answer() -> None:
-        engine = FormEngine(predictor.engine.backend, predictor.engine.collator)
-        Predictor(engine=engine, task=predictor.task, reader=predictor.reader).logits(texts)
-
-    seconds = _best(answer, repeats, warm=False)
+    seconds = _best(lambda: network.predict(texts), repeats, warm=False)
     return {
         "num_documents": num_documents,
         "num_tokens": num_tokens,
@@ -170,24 +242,82 @@ def _words(num_words: int) -> list[str]:
     return [vocabulary[word] for word in chosen]
 
 
-def _predictor(name: str) -> Predictor:
-    """A two-class model with random weights that knows the words and n-grams of a made sample."""
+def _texts(num_documents: int, num_tokens: int) -> list[str]:
+    """Made texts of equal length."""
+    words = _words(num_documents * num_tokens)
+    return [" ".join(words[start : start + num_tokens]) for start in range(0, len(words), num_tokens)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A two-class network with random weights.
+
+    Args:
+        config: Its settings.
+        model: The network.
+        collator: Makes its batches.
+    """
+
+    config: Config
+    model: Classifier
+    collator: BatchMaker
+
+    @property
+    def reader(self) -> TextReader:
+        """Cuts its texts."""
+        return TextReader(config=self.config.text)
+
+    def predictor(self) -> Predictor:
+        """One that has read no form yet."""
+        return Predictor(engine=make_engine(self.model, self.collator), task=_TASK, reader=self.reader)
+
+    def predict(self, texts: list[str]) -> np.ndarray:
+        """Logits of texts, nothing of them cached."""
+        return self.predictor().logits(texts)
+
+    def train(self, documents: list[Document]) -> None:
+        """One pass of optimiser steps, labels by turns."""
+        record = train_network(
+            self.model,
+            self.collator,
+            documents,
+            np.arange(len(documents)) % 2,
+            torch.ones(len(documents)),
+            dataclasses.replace(self.config.train, batch_size=BATCH_SIZE),
+            objective=objective_of(_TASK, self.config.train),
+            total_steps=-(-len(documents) // BATCH_SIZE),
+            budget=Budget(None),
+            on_epoch=lambda epoch, loss: True,
+            progress=Progress(),
+        )
+        if record.stopped:
+            raise SystemExit(f"the training that is timed stopped: {record.stopped}.")
+
+
+def random_network(name: str) -> Network:
+    """The network of a preset that knows the words and n-grams of a made sample.
+
+    Where the network reads a token table, it has a row for each of these words.
+    """
     config = preset(name)
-    documents = [read_document(" ".join(_words(100_000)), config.text)] * 2  # known is what stands in two
+    documents = [read_document(" ".join(_words(_SAMPLE)), config.text)] * 2  # known is what stands in two
     words = known_words((document.forms() for document in documents), config.text)
-    ngrams = known_ngrams(read_keys(documents, config.text, Progress())[1], 2)
+    ngrams = known_ngrams(read_keys(documents, config.text, Progress())[1], _TASK.num_outputs)
+    injected = words if config.model.table_channels else words[:0]
+    vocabulary = Vocabulary(words=words, ngrams=ngrams, injected=injected)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = CnnGnnClassifier(config, num_outputs=2, num_words=len(words), num_ngrams=len(ngrams))
-    vocabulary = Vocabulary(words=words, ngrams=ngrams)
-    return Predictor(
-        engine=make_engine(model, make_collator(config, vocabulary)),
-        task=Task(labels=("a", "b"), priors=(0.5, 0.5)),
-        reader=TextReader(config=config.text),
-    )
+        model = make_classifier(config, num_outputs=_TASK.num_outputs, vocabulary=vocabulary)
+    return Network(config=config, model=model, collator=make_collator(config, vocabulary))
 
 
-def _best(work: Callable[[], None], repeats: int, *, warm: bool = True) -> float:
+def _peer() -> LinearBaseline:
+    """The linear model, trained on a made sample whose labels come by turns."""
+    texts = _texts(_SAMPLE // 100, 100)
+    return BASELINES[PEER]().fit(texts, [_TASK.labels[row % 2] for row in range(len(texts))], C=1.0)
+
+
+def _best(work: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
     """Seconds of the fastest of some runs, after one that does not count."""
     if warm:
         work()

@@ -1,5 +1,6 @@
 import json
 import warnings
+from functools import partial
 
 import numpy as np
 import pyarrow
@@ -272,6 +273,49 @@ def test_attention_figures():
     assert all(value > 0 for times in figures["seconds"].values() for value in times.values())
 
 
+def test_families_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "_SAMPLE", 2_000)
+    small = partial(speed.run_families, kinds=[(3, 12)])
+    monkeypatch.setattr(run, "run_families", small)
+    words = [
+        "speed",
+        "--benchmark",
+        "families",
+        "--repeats",
+        "2",
+        "--threads",
+        "1",
+        "--results",
+        str(tmp_path),
+    ]
+    run.main(words)
+    assert "texts a second, 3 x 12" in capsys.readouterr().out
+    (entry,) = records.entries("speed", tmp_path)
+    assert entry["key"] == {"benchmark": "families", "threads": 1, "repeats": 2}
+    assert [(kind["num_documents"], kind["num_tokens"]) for kind in entry["kinds"]] == [(3, 12)]
+    for kind in entry["kinds"]:
+        assert list(kind["models"]) == ["base", "paper", "pyramid", "tfidf_lr"]
+        for name, model in kind["models"].items():
+            parts = {"predicted", "trained"} & set(model)
+            assert parts == ({"predicted"} if name == "tfidf_lr" else {"predicted", "trained"})
+            for part in parts:
+                assert len(model[part]["seconds"]) == 2
+                assert model[part]["best"] >= model[part]["median"] > 0
+            assert model["parameters"] > 0
+        assert kind["models"]["base"]["trained"]["to_first"] == 1.0
+        paper = kind["models"]["paper"]
+        assert (paper["flops_per_char"], paper["flops_per_token"]) == (81_920, 317_696)
+        assert paper["flops_per_doc"] == 65_536 + 128 * 2
+    run.main(words)
+    assert "is there already" in capsys.readouterr().err
+    assert "Speed of the families" in plot.tables(tmp_path)[1]
+
+
+def test_rates_of_repeats():
+    rate = speed._rate(8, [2.0, 4.0, 1.0], [1.0, 1.0, 1.0])
+    assert rate == {"seconds": [2.0, 4.0, 1.0], "best": 8.0, "median": 4.0, "to_first": 0.5}
+
+
 @pytest.mark.parametrize(("y", "expected"), [([1, 2, 3], 1.0), ([1, 0, 1], 0.0)])
 def test_r2_of_a_line(y, expected):
     assert speed._r2([1, 2, 3], y) == pytest.approx(expected)
@@ -411,9 +455,9 @@ def test_the_best_linear_row_is_the_better_training_of_the_better_baseline():
         entry("tfidf_lr", {"all_rows": [1, 0, 0, 0], "fit_rows": [1, 1, 1, 0]}),
         entry("nb_ngrams", {"all_rows": [1, 1, 0, 0], "fit_rows": [1, 0, 0, 0]}),
     ]
-    name, correct = plot.best_linear(runs, ours)
-    assert name == "tfidf_lr (fit rows)"
-    np.testing.assert_array_equal(correct[0], [1, 1, 1, 0])
+    best = plot.best_linear(runs, ours)
+    assert (best.name, best.runs) == ("tfidf_lr (fit rows)", runs[:1])
+    np.testing.assert_array_equal(best.correct[0], [1, 1, 1, 0])
     assert plot.best_linear(runs, {0: ours[0], 3: ours[0]}) is None  # fold 3 was never run
 
 
@@ -463,6 +507,29 @@ def test_pages_from_files(tmp_path):
     assert "| IMDB | full | 0 |" in page
     assert "| IMDB | tfidf_lr | 0 | 0.3 | 100.00, 50.00 |" in page
     assert "| 9 |" not in page  # a trial is in no table
+
+
+def test_the_page_of_the_families(tmp_path):
+    rate = {"seconds": [1.0], "best": 2_528.4, "median": 2_400.0, "to_first": 0.456}
+    cost = {"parameters": 6_320_000, "active_parameters": 140_000, "mean_flops": 12.4e6}
+    flops = {"flops_per_char": 81_920, "flops_per_token": 317_696, "flops_per_doc": 65_792}
+    models = {
+        "paper": {"predicted": rate, "trained": rate | {"best": 832.0}, **cost, **flops},
+        "tfidf_lr": {"predicted": rate, "parameters": 1_473_844},
+    }
+    families = {
+        "key": {"benchmark": "families", "threads": 1, "repeats": 5}, "finished": "x", "threads": 1, "batch_size": 32,
+        "kinds": [{"num_documents": 512, "num_tokens": 50, "models": models}],
+    }  # fmt: skip
+    record = {"machine": {"cpu": "A Processor", "cores": 2}, "entries": [families]}
+    (tmp_path / "speed_x_2024-01-01.json").write_text(json.dumps(record))
+    page = plot.tables(tmp_path)[1]
+    assert (
+        "Speed of the families (A Processor, 2 cores; threads 1, batches of 32 in training; best of 5" in page
+    )
+    assert "| 512 x 50 | paper | 2,528 (2,400) | 0.46 | 832 (2,400) | 0.46 | 6.32 M / 0.14 M | 12 |" in page
+    assert "| 512 x 50 | tfidf_lr | 2,528 (2,400) | 0.46 | – | – | 1.47 M / – | – |" in page
+    assert "`paper` computes 81,920 FLOPs a character, 317,696 a token and 65,792 a text." in page
 
 
 def test_the_table_goes_between_the_markers():
