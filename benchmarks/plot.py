@@ -68,7 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     wanted = {
         readme: filled(readme.read_text(), short),
         ROOT / "docs" / "results.md": page,
-        ROOT / "docs" / "reproduction.md": reproduction_page(entries("reproduction", RESULTS)),
+        ROOT / "docs" / "reproduction.md": reproduction_page(
+            entries("reproduction", RESULTS), plain_runs(entries("accuracy", RESULTS))
+        ),
         ROOT / "docs" / "ablation.md": ablation_page(entries("ablation", RESULTS)),
         ROOT / "docs" / "graph.md": graph_page(graphs),
         ROOT / "docs" / "pyramid.md": pyramid_page(entries("pyramid", RESULTS)),

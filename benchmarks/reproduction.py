@@ -7,8 +7,20 @@ from typing import Any
 import numpy as np
 
 from accuracy import run_ours
-from cells import NONE, Correct, difference, interval_cell, table_of
-from records import unpack
+from cells import (
+    NONE,
+    Correct,
+    Entry,
+    accuracy_cell,
+    best_linear,
+    correctness,
+    difference,
+    grouped,
+    interval_cell,
+    share_right,
+    sizes_cell,
+    table_of,
+)
 from sets import NUM_FOLDS, Dataset
 from textlattice.config import Config, preset
 from textlattice.text.document import TextReader
@@ -22,6 +34,10 @@ BASIC = WITHOUT_VECTORS | WITHOUT_SENTIMENT
 LINEAR1 = {"model.sentiment": "linear1"}
 SHORT_EPOCHS, SHORT_BATCH = 8, 32
 """Of a row that is not run in full: few epochs need small batches, or there are hardly any steps."""
+FINAL = "final model"
+"""The row of a table that has the complete model on one data set, and stands beside other models on the page."""
+PUBLISHED_PARAMETERS = 1_314_732
+"""Of the final model with four labels, as the authors' code prints it; token vectors aside."""
 PUBLISHED_BATCH = {
     "ag_news": 400,
     "imdb": 150,
@@ -56,11 +72,13 @@ class Table:
         title: What varies.
         set: Data set that it was measured on.
         rows: By name; the first is what the others are compared with.
+        mflops: Of a final model, of a mean text of the set, as the authors' code prints it (two a multiply-add).
     """
 
     title: str
     set: str
     rows: dict[str, Row]
+    mflops: float | None = None
 
 
 def _positions(*places: int) -> dict[str, Any]:
@@ -136,9 +154,9 @@ TABLES = {
             "half of them": Row(published=90.89, settings={"model.edge_sampling": "sigmoid"}),
         },
     ),
-    10: Table(title="AG News", set="ag_news", rows={"final model": Row(published=93.08)}),
-    11: Table(title="IMDB", set="imdb", rows={"final model": Row(published=90.62)}),
-    12: Table(title="RT-2K, ten folds", set="rt2k", rows={"final model": Row(published=87.13)}),
+    10: Table(title="AG News", set="ag_news", rows={FINAL: Row(published=93.08)}, mflops=40.1),
+    11: Table(title="IMDB", set="imdb", rows={FINAL: Row(published=90.62)}, mflops=240.9),
+    12: Table(title="RT-2K, ten folds", set="rt2k", rows={FINAL: Row(published=87.13)}, mflops=679.6),
 }
 
 
@@ -199,55 +217,153 @@ Rows of the tables of arXiv 2507.07414 as they were printed, and as `benchmarks/
 the same layers with their defects mended (no text hears its neighbours, position 3 is wired, rows that choose are
 neither test rows nor trained on), WordPiece tokens and vectors of all-MiniLM-L6-v2 where the paper has DeBERTa-v3's.
 So differences between rows can be compared, accuracies cannot. Accuracy in per cent of the test rows with its 95 %
-interval; differences to the first row in points, with the 95 % interval of a paired bootstrap over test rows.
+interval; differences to the first row in points, with the 95 % interval of a paired bootstrap over test rows. Of a row
+with several seeds accuracy is their mean, and the lowest and highest of them stand beside their number. All intervals
+are over test rows of the trainings that were made, not over seeds: how far two trainings of the same row may differ is
+unknown where there is one seed.
 """
-COLUMNS = ("row", "as published", "here", "to the first row", "training", "epochs")
+COLUMNS = ("row", "as published", "here", "seeds", "to the first row", "training", "epochs")
+BESIDE_COLUMNS = (
+    *(
+        "beside ours",
+        "accuracy",
+        "`paper` less it",
+        "parameters (stored / active)",
+        "MFLOPs a text",
+        "training",
+    ),
+    "texts/s",
+)
+BESIDE_LEGEND = """Beside final models stand `base` and linear models of [the results](results.md), on the same test
+rows, means over seeds. Parameters of `paper` hold its token vectors, those as published do not. The training of a
+linear model is that on all rows, with the choice of its penalty. Minutes and texts a second are those of each run;
+families side by side stand in [the results](results.md#speed).
+"""
 
 
-def page(runs: list[dict[str, Any]]) -> str:
-    """The page of all tables that were run."""
-    parts = [PAGE_HEAD]
+def page(runs: list[Entry], others: list[Entry]) -> str:
+    """The page of all tables that were run.
+
+    Args:
+        runs: Of this benchmark.
+        others: Of `base` as it stands and of linear models, on whole sets; final models stand beside them.
+    """
+    parts, legend = [PAGE_HEAD], ""
     for number, table in TABLES.items():
-        served = {name: [run for run in runs if _place(run) == run_of(number, name)] for name in table.rows}
-        for scale in sorted({_scale(run) for of_row in served.values() for run in of_row}):
-            at_scale = {
-                name: run for name, of_row in served.items() for run in of_row if _scale(run) == scale
-            }
-            rows = [_cells(name, row, at_scale, table) for name, row in table.rows.items()]
-            parts += [f"## Table {number}: {table.title}\n", f"{scale}.\n", table_of(COLUMNS, rows), ""]
+        places = {name: run_of(number, name) for name in table.rows}
+        of_table = [run for run in runs if _place(run) in places.values()]
+        for group in grouped(of_table, "table", "row", "fold", "seed"):
+            by_row = {name: [run for run in group if _place(run) == place] for name, place in places.items()}
+            rows = [_cells(name, row, by_row, table) for name, row in table.rows.items()]
+            parts += [
+                f"## Table {number}: {table.title}\n",
+                f"{_scale(group)}.\n",
+                table_of(COLUMNS, rows),
+                "",
+            ]
+            key = group[0]["key"]
+            if FINAL in table.rows and (key["set"], key["limit"]) == (table.set, None):
+                of_set = [run for run in others if run["key"]["set"] == table.set]
+                parts += [table_of(BESIDE_COLUMNS, _beside(table, group, of_set)), ""]
+                legend = BESIDE_LEGEND
     if len(parts) == 1:
         parts.append("The measurements are being made.")
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join([*parts, legend]).rstrip() + "\n"
 
 
-def _place(run: dict[str, Any]) -> tuple[int, str]:
+def _place(run: Entry) -> tuple[int, str]:
     return run["key"]["table"], run["key"]["row"]
 
 
-def _scale(run: dict[str, Any]) -> str:
-    """On which rows, in words."""
-    key = run["key"]
-    fold = f", fold {key['fold'] + 1} of {NUM_FOLDS}" if key["fold"] is not None else ""
-    return f"{key['set']}{fold}: {run['num_train']:,} rows to train, {run['num_test']:,} to test, seed {key['seed']}"
+def _scale(group: list[Entry]) -> str:
+    """On which rows and for how long, in words."""
+    key, epochs = group[0]["key"], group[0]["config"]["train"]["epochs"]
+    folds = sorted({fold for run in group if (fold := run["key"]["fold"]) is not None})
+    fold = f", {len(folds)} of {NUM_FOLDS} folds" if folds else ""
+    if len(folds) == 1:
+        fold = f", fold {folds[0] + 1} of {NUM_FOLDS}"
+    sizes = f"{group[0]['num_train']:,} rows to train, {group[0]['num_test']:,} to test"
+    minutes = "" if key["max_minutes"] is None else f", {key['max_minutes']:g} minutes at most"
+    return f"{key['set']}{fold}: {sizes}, {epochs} epoch{'s' if epochs > 1 else ''}{minutes}"
 
 
-def _cells(name: str, row: Row, runs: dict[str, dict[str, Any]], table: Table) -> list[str]:
+def _cells(name: str, row: Row, by_row: dict[str, list[Entry]], table: Table) -> list[str]:
     published = NONE if row.published is None else f"{row.published:.2f}"
-    first = next(iter(table.rows))
-    if name not in runs:
-        return [name, published, "not run", NONE, NONE, NONE]
-    run, correct = runs[name], _correct(runs[name])
-    error = 1.96 * 100 * correct[0].std() / np.sqrt(len(correct[0]))
-    compared = name != first and first in runs
+    runs, first = by_row[name], by_row[next(iter(table.rows))]
+    if not runs:
+        return [name, published, "not run", NONE, NONE, NONE, NONE]
+    correct, of_first = correctness(runs, "ours"), correctness(first, "ours")
+    compared = runs is not first and set(correct) & set(of_first)
+    epochs = sorted({run["record"]["sum"]["epoch"] for run in runs})
     return [
         name,
         published,
-        f"{100 * correct[0].mean():.2f} ± {error:.2f}",
-        interval_cell(difference(correct, _correct(runs[first]))) if compared else NONE,
-        f"{run['train_seconds'] / 60:.0f} min",
-        f"{run['record']['sum']['epoch']} of {run['config']['train']['epochs']}",
+        accuracy_cell(correct),
+        _seeds_cell(runs),
+        interval_cell(difference(correct, of_first)) if compared else NONE,
+        f"{np.mean([run['train_seconds'] for run in runs]) / 60:.0f} min",
+        f"{', '.join(map(str, epochs))} of {runs[0]['config']['train']['epochs']}",
     ]
 
 
-def _correct(run: dict[str, Any]) -> Correct:
-    return {0: unpack(run["models"]["ours"]["correct"], run["num_test"]).astype(float)}
+def _seeds_cell(runs: list[Entry]) -> str:
+    """How many seeds; of several also their lowest and highest accuracy."""
+    accuracies = [100 * share_right(correctness(of_seed, "ours")) for of_seed in grouped(runs, "fold")]
+    if len(accuracies) == 1:
+        return "1"
+    return f"{len(accuracies)} ({min(accuracies):.2f} to {max(accuracies):.2f})"
+
+
+def _beside(table: Table, ours: list[Entry], others: list[Entry]) -> list[list[str]]:
+    """Rows of the final model, of `base` and the best linear model on the same test rows, and as published."""
+    correct = correctness(ours, "ours")
+    full = [run for run in others if run["key"]["variant"] == "full"]
+    base, linear = correctness(full, "ours"), best_linear(others, correct)
+    if not set(correct) <= set(base):
+        full, base = [], {}
+    published = table.rows[FINAL].published
+    return [
+        ["`paper` here", accuracy_cell(correct), NONE, *_cost_cells(ours, correct)],
+        ["`base`", *_compared(correct, base), *_cost_cells(full, correct)],
+        [
+            "best linear" if linear is None else f"best linear, {linear.name}",
+            *_compared(correct, {} if linear is None else linear.correct),
+            *_cost_cells([] if linear is None else linear.runs, correct),
+        ],
+        [
+            "as published",
+            NONE if published is None else f"{published:.2f}",
+            NONE,
+            sizes_cell(PUBLISHED_PARAMETERS, None),
+            NONE if table.mflops is None else f"{table.mflops:,.0f}",
+            NONE,
+            NONE,
+        ],
+    ]
+
+
+def _compared(ours: Correct, other: Correct) -> list[str]:
+    """Accuracy of another model on the folds of ours, and ours less it; nothing where it was not run on them."""
+    if not other:
+        return [NONE, NONE]
+    return [
+        accuracy_cell({fold: other[fold] for fold in ours}),
+        interval_cell(difference(ours, other)),
+    ]
+
+
+def _cost_cells(runs: list[Entry], folds: Correct) -> list[str]:
+    """Parameters, arithmetic, time to train and texts a second, means over the runs on these folds."""
+    runs = [run for run in runs if (run["key"]["fold"] or 0) in folds]
+
+    def mean(figure: str) -> float | None:
+        values = [run[figure] for run in runs if figure in run]
+        return float(np.mean(values)) if values else None
+
+    flops, seconds, speed = map(mean, ("mean_flops", "train_seconds", "predicted_docs_per_second"))
+    return [
+        sizes_cell(mean("parameters"), mean("active_parameters")) if runs else NONE,
+        NONE if flops is None else f"{flops / 1e6:,.0f}",
+        NONE if seconds is None else f"{(seconds + (mean('tune_seconds') or 0)) / 60:.1f} min",
+        NONE if speed is None else f"{speed:,.0f}",
+    ]
