@@ -3,24 +3,34 @@
 Each is trained on the fit rows, its epoch or penalty chosen by log loss on the selection rows; none reads test rows.
 """
 
+import json
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from textlattice.batch.sampler import balanced_batches
+from textlattice.batch.text_batch import map_arrays
 from textlattice.encoders.language_model import LanguageModelEncoder
+from textlattice.encoders.tuned import TunedEncoder
+from textlattice.hashing import mix
 from textlattice.nn.ragged import segment_max, segment_mean
 from textlattice.text.document import Document, TextReader
 from textlattice.text.lookup import find_rows
 from textlattice.text.vocabulary import known_words, word_keys
+from textlattice.training.optim import one_cycle
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the import itself warns
@@ -31,6 +41,7 @@ WIDTH, HIDDEN, DROPOUT = 128, 128, 0.3
 EPOCHS, BATCH, RATE = 8, 64, 1e-3
 WINDOW = 3
 """Words on each side that a word of a graph is joined with."""
+TUNE_EPOCHS, TUNE_BATCH, TUNE_RATE = 3, 32, 5e-5
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
@@ -171,6 +182,112 @@ def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> 
             best, state = loss, {key: value.clone() for key, value in model.state_dict().items()}
     model.load_state_dict(state)
     return probabilities
+
+
+class FineTuned(nn.Module):
+    """The mean last state of a language model that learns, and one layer.
+
+    Args:
+        encoder: The language model; a copy of it learns.
+        num_labels: Labels.
+        most_tokens: Pieces from the beginning of a text that are read, special ones included.
+    """
+
+    def __init__(self, encoder: LanguageModelEncoder, num_labels: int, most_tokens: int) -> None:
+        super().__init__()
+        self.tuned = TunedEncoder(encoder, "full", rank=0, bfloat16=True)
+        self.output = nn.Linear(encoder.channels, num_labels)
+        self.dropout = nn.Dropout(0.1)
+        self.encoder = encoder
+        self.most_pieces = most_tokens - len(encoder.before) - len(encoder.after)
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Logits; a text without a token has the logits of zeros."""
+        cut = [self.encoder.tokenizer.pieces(text)[0][: self.most_pieces] for text in texts]
+        rows = torch.zeros(len(texts), self.encoder.channels)
+        pieces = map_arrays(self.encoder.windows_of(cut), torch.from_numpy)
+        doc_index = torch.repeat_interleave(torch.arange(len(texts)), torch.tensor([*map(len, cut)]))
+        if len(doc_index):
+            doc_ptr = F.pad(torch.tensor([*map(len, cut)]).cumsum(0), (1, 0))
+            rows = segment_mean(self.tuned.read(pieces)[-1], doc_index, doc_ptr)
+        return self.output(self.dropout(rows))
+
+
+def fine_tuned(
+    parts: Parts, encoder: LanguageModelEncoder, *, most_tokens: int, seed: int, folder: Path
+) -> Probabilities:
+    """A language model that learns for `TUNE_EPOCHS` passes; the best pass by log loss on the selection rows stays.
+
+    After each pass it is written, and a run that was cut goes on from there.
+
+    Args:
+        parts: Rows.
+        encoder: The language model.
+        most_tokens: Tokens from the beginning of a text that are read.
+        seed: Of the first layer's weights, the order of rows and dropout.
+        folder: Where passes are kept while it is under way.
+    """
+    torch.manual_seed(seed)
+    model = FineTuned(encoder, parts.num_labels, most_tokens)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=TUNE_RATE, weight_decay=0.01)
+    loads = np.array([*map(len, parts.fit_texts)])
+    batches = [balanced_batches(loads, TUNE_BATCH, seed=seed, epoch=epoch) for epoch in range(TUNE_EPOCHS)]
+    total = sum(map(len, batches))
+
+    def probabilities(texts: Sequence[str]) -> np.ndarray:
+        model.eval()
+        with torch.inference_mode():
+            found = [model(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+        return torch.cat(found).double().softmax(1).numpy()
+
+    losses = _take_up(model, optimiser, folder)
+    for epoch in range(len(losses), TUNE_EPOCHS):
+        model.train()
+        step = sum(map(len, batches[:epoch]))
+        for number, rows in enumerate(batches[epoch], step):
+            for group in optimiser.param_groups:
+                group["lr"] = TUNE_RATE * one_cycle(number, total, warm_up=0.1)
+            torch.manual_seed(mix(seed, number))
+            logits = model([parts.fit_texts[row] for row in rows])
+            optimiser.zero_grad()
+            F.cross_entropy(logits, torch.from_numpy(parts.fit_targets[rows])).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+        losses.append(_log_loss(parts, probabilities(parts.selection_texts)))
+        print(f"  pass {epoch + 1}: log loss {losses[-1]:.4f}", file=sys.stderr, flush=True)
+        _put_down(model, optimiser, losses, folder)
+    best = load_file(folder / f"{int(np.argmin(losses))}.safetensors")
+    model.load_state_dict({name: best[name] for name in model.state_dict()})
+    return probabilities
+
+
+def _put_down(model: nn.Module, optimiser: torch.optim.Optimizer, losses: list[float], folder: Path) -> None:
+    """Writes what the next pass reads of this one: weights, moments, losses."""
+    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for moment, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"{moment} {name}"] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / "aside"
+    save_file(tensors, aside, metadata={"losses": json.dumps(losses)})
+    aside.replace(folder / f"{len(losses) - 1}.safetensors")
+
+
+def _take_up(model: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> list[float]:
+    """Puts back the newest pass of a folder; the losses of all, none where nothing was written."""
+    paths = [folder / f"{epoch}.safetensors" for epoch in range(TUNE_EPOCHS)]
+    newest = max((path for path in paths if path.exists()), default=None)
+    if newest is None:
+        return []
+    tensors = load_file(newest)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+    for name, parameter in model.named_parameters():
+        if f"exp_avg {name}" in tensors:
+            moments = ("step", "exp_avg", "exp_avg_sq")
+            optimiser.state[parameter] = {moment: tensors[f"{moment} {name}"].clone() for moment in moments}
+    with safe_open(newest, "pt") as file:
+        losses: list[float] = json.loads(file.metadata()["losses"])
+    return losses
 
 
 def _word_rows(document: Document, reader: TextReader, known: np.ndarray) -> np.ndarray:

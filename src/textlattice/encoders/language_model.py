@@ -123,9 +123,18 @@ class LanguageModelEncoder:
     def pieces(self, documents: Sequence[Document]) -> PieceWindows[np.ndarray]:
         """The same windows for a network that learns; documents are whole texts."""
         cut = [self.tokenizer.pieces(document.normalised.text) for document in documents]
-        found = [np.empty(len(ids), np.int64) for ids, _ in cut]
+        read = self.windows_of([ids for ids, _ in cut])
+        starts = np.cumsum([0, *(len(ids) for ids, _ in cut)])
+        tokens = [start + places for start, (_, places) in zip(starts[:-1], cut, strict=True)]
+        return PieceWindows(
+            windows=read.windows, place=read.place[np.concatenate([np.empty(0, np.int64), *tokens])]
+        )
+
+    def windows_of(self, texts: Sequence[Int64[np.ndarray, " _"]]) -> PieceWindows[np.ndarray]:
+        """Windows of texts given as numbers of pieces, each piece of them a token."""
+        found = [np.empty(len(ids), np.int64) for ids in texts]
         windows, offset = [], 0
-        for part in self._batches([ids for ids, _ in cut], _LEARN_AT_ONCE):
+        for part in self._batches(texts, _LEARN_AT_ONCE):
             windows.append(self._framed([ids for _, _, ids in part]))
             width = windows[-1].ids.shape[1]
             for number, (row, start, ids) in enumerate(part):
@@ -133,8 +142,7 @@ class LanguageModelEncoder:
                 first = offset + number * width + len(self.before)
                 found[row][start + owned.start : start + owned.stop] = first + np.arange(len(ids))[owned]
             offset += windows[-1].ids.size
-        places = [row[places] for row, (_, places) in zip(found, cut, strict=True)]
-        return PieceWindows(windows=tuple(windows), place=np.concatenate([np.empty(0, np.int64), *places]))
+        return PieceWindows(windows=tuple(windows), place=np.concatenate([np.empty(0, np.int64), *found]))
 
     def _batches(
         self, texts: Sequence[Int64[np.ndarray, " _"]], most: int

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from textlattice.batch.pyramid_batch import PyramidBatch
+from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch
 from textlattice.encoders.language_model import LanguageModelEncoder, run_layers
 from textlattice.errors import MissingExtraError
 
@@ -38,8 +38,11 @@ class TunedEncoder(nn.Module):
 
     def forward(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
         """The states."""
-        pieces = batch.pieces
-        assert pieces is not None
+        assert batch.pieces is not None
+        return self.read(batch.pieces)
+
+    def read(self, pieces: PieceWindows[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
+        """The states of the tokens of windows."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training and self.halves_steps):
             read = [run_layers(self.network, window, self.layers) for window in pieces.windows]
         rows = torch.cat(
