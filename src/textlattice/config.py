@@ -27,6 +27,8 @@ MAX_DEGREE = 256
 """Most neighbours of a token, so that no folder can ask for more memory than a machine has."""
 MAX_DISTANCE = 1_000_000_000
 """Longest distance on the ring of a document, in tokens."""
+ADJACENT = (1, 2)
+"""Distances, within a scale of the pyramid, of the units that a unit hears by `adjacent`."""
 
 
 def _require_positive(model: Any, *names: str) -> None:
@@ -309,7 +311,9 @@ class PyramidConfig:
         num_scales: Scales: tokens, then units of two, four, eight tokens.
         units: What units are: `pairs` of the scale below, or the same within `sentences`, which are the highest scale.
         top_down: How larger units tell smaller ones: by `sum`, by `gate`, or not at all (`none`).
-        edges: Whom a unit hears: `adjacent` units, its `tree` (parent and children), `similar` units.
+        edges: Whom a unit hears: `adjacent` units, its `tree` (parent and children), `similar` units. By `small_world`
+            tokens hear those of the first block of `graph` too; by `document` the units of the highest scale hear a
+            node of their document, the mean of them all.
         num_similar: Similar units that a unit hears at most.
         least_similarity: Cosine from which on units are similar.
         similarity_temperature: Difference of cosines at which an edge is wholly open.
@@ -355,7 +359,7 @@ class PyramidConfig:
             self.channels % self.num_heads == 0,
             f"model.num_heads must divide model.channels, got {self.num_heads} and {self.channels}.",
         )
-        kinds = ("adjacent", "tree", "similar")
+        kinds = ("adjacent", "tree", "similar", "small_world", "document")
         _require(
             set(self.edges) <= set(kinds),
             f"model.edges must be among {', '.join(kinds)}, got {self.edges}.",
@@ -376,10 +380,28 @@ class PyramidConfig:
         """Children that a unit hears: both of a pair, of a sentence as many, evenly spread."""
         return 2 if self.units == "pairs" else 4
 
-    @property
-    def degree(self) -> int:
-        """Slots per unit in the neighbour table, similar units aside: itself, two on either side, parent, children."""
-        return 1 + 4 * ("adjacent" in self.edges) + (1 + self.child_slots) * ("tree" in self.edges)
+    def small_world(self, graph: GraphConfig) -> tuple[tuple[int, ...], int]:
+        """Distances on the ring, and number of random edges, of `small_world`; what `adjacent` gives is left out."""
+        if "small_world" not in self.edges:
+            return (), 0
+        known = ADJACENT if "adjacent" in self.edges else ()
+        offsets = tuple(offset for offset in graph.lattice_offsets[0] if offset not in known)
+        return offsets, graph.num_random_edges[0]
+
+    def degree(self, graph: GraphConfig) -> int:
+        """Slots per unit in the neighbour table, similar units aside.
+
+        In order: itself, two on either side, parent, children, its document, lattice, random.
+        """
+        offsets, num_random = self.small_world(graph)
+        near = 1 + 2 * len(ADJACENT) * ("adjacent" in self.edges)
+        above = (1 + self.child_slots) * ("tree" in self.edges) + ("document" in self.edges)
+        return near + above + 2 * len(offsets) + num_random
+
+    def random_slots(self, graph: GraphConfig) -> slice:
+        """Where the random neighbours stand in the neighbour table: behind all others."""
+        degree = self.degree(graph)
+        return slice(degree - self.small_world(graph)[1], degree)
 
     @property
     def table_channels(self) -> int:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlattice.batch.scales import WHOLE, WIDTHS, WINDOW, make_scales, make_units
+from textlattice.graph.neighbours import neighbour_table
 
 LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=5)
 
@@ -136,6 +137,58 @@ def test_of_many_children_as_many_are_heard_as_there_are_slots():
     assert units.neighbours[-1][units.mask[-1]].tolist() == [36, 24, 27, 30, 33]
 
 
+def test_the_node_of_a_document_is_tied_to_the_units_of_its_highest_scale():
+    scales = make_scales(bounds([3, 1, 0]), 2)  # tokens 0 to 2, token 3; units 4 and 5 of the first document
+    units = make_units(scales, adjacent=False, tree=False, document=True)
+    assert units.neighbours.tolist() == [
+        *([0, 0], [1, 1], [2, 2], [3, 7], [4, 6], [5, 6]),  # units
+        *([6, 6], [7, 7], [8, 8]),  # documents
+    ]
+    assert units.mask[:, 0].all()
+    assert units.mask[:, 1].tolist() == [False, False, False, True, True, True, False, False, False]
+    assert units.documents.doc_index.tolist() == [3, 3, 3, 1, 0, 0]
+    assert units.documents.num_units.tolist() == [2, 1, 1]
+    places = np.concatenate([window.units.ravel() for window in units.windows])
+    np.testing.assert_array_equal(places[units.place], np.arange(9))
+    assert make_units(scales).documents is None
+
+
+def small_world(lengths, offsets=(3,), num_random=1):
+    return neighbour_table(
+        bounds(lengths),
+        lattice_offsets=offsets,
+        num_random_edges=num_random,
+        random="affine",
+        seed=0,
+        block=0,
+        self_slot=False,
+    )
+
+
+def test_tokens_hear_the_small_world_and_larger_units_do_not():
+    scales = make_scales(bounds([9, 3, 1]), 2)
+    table = small_world([9, 3, 1])
+    units = make_units(scales, adjacent=False, tree=False, small_world=table)
+    np.testing.assert_array_equal(units.neighbours[:13, 1:], table.neighbours)
+    np.testing.assert_array_equal(units.mask[:13, 1:], table.mask)
+    assert units.neighbours[:9, 1].tolist() == [3, 4, 5, 6, 7, 8, 0, 1, 2]
+    assert units.neighbours[9:12, 1:3].tolist() == [[10, 11], [11, 9], [9, 10]]  # short: each other token
+    assert not units.mask[12:, 1:].any()  # one token, then units of the second scale
+    assert (units.neighbours[13:] == np.arange(13, len(units.mask))[:, None]).all()
+
+
+@settings(deadline=None)
+@given(LENGTHS)
+def test_no_edge_is_there_twice(lengths):
+    scales = make_scales(bounds(lengths), 3)
+    without = make_units(scales, document=True)
+    units = make_units(scales, document=True, small_world=small_world(lengths, (3, 4), 2))
+    np.testing.assert_array_equal(units.neighbours[:, :9], without.neighbours)
+    np.testing.assert_array_equal(units.mask[:, :9], without.mask)
+    for heard, is_edge in zip(units.neighbours, units.mask, strict=True):
+        assert len(set(heard[is_edge].tolist())) == is_edge.sum()
+
+
 @given(st.lists(st.integers(0, 600), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=30)
 def test_windows_hold_each_unit_once_and_no_two_documents(lengths):
@@ -165,6 +218,6 @@ def test_units_and_edges_grow_with_the_tokens(length):
     scales = make_scales(bounds([length]), 4)
     num_units = sum(len(scale.parent) for scale in scales)
     assert num_units <= 15 * length / 8 + 17 / 8 < 2 * length + 17
-    units = make_units(scales)
-    assert units.mask.sum() <= 8 * num_units
+    units = make_units(scales, document=True, small_world=small_world([length], (3, 4), 2))
+    assert units.mask.sum() <= 8 * num_units + 6 * length + len(scales[-1].parent) + 1
     assert sum(window.filled.size for window in units.windows) <= 2 * num_units + 4 * WHOLE

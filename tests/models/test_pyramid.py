@@ -33,7 +33,13 @@ SETTINGS = [
     {"model.num_layers": 0},
     {"model.encoder": "table", "model.injected_channels": 3},
     {"model.injected_channels": 3},
+    {"model.edges": ["adjacent", "tree", "similar", "small_world"]},
+    {"model.edges": ["tree", "similar", "document"]},
+    {"model.edges": ["document", "small_world"], "model.units": "sentences", "graph.random": "uniform"},
+    {"model.edges": ["adjacent", "document", "small_world"], "model.num_scales": 1},
+    {"model.edges": ["adjacent", "tree", "similar", "small_world", "document"], "model.num_scales": 6},
 ]
+ALL_EDGES = {"model.edges": ["adjacent", "tree", "similar", "small_world", "document"]}
 
 
 def made(settings, *, num_outputs=2):
@@ -93,9 +99,10 @@ def test_higher_states_feed_larger_units(num_states, num_scales, expected):
     assert states_of_scales(num_states, num_scales) == expected
 
 
+@pytest.mark.parametrize("settings", [{}, ALL_EDGES])
 @pytest.mark.parametrize("length", [*range(10), 300])
-def test_any_length_has_an_answer(length):
-    _, _, model, collator = made({})
+def test_any_length_has_an_answer(length, settings):
+    _, _, model, collator = made(settings)
     document = read_document(" ".join(["word"] * length), preset("pyramid").text)
     batch = batch_of(collator, [document])
     with torch.inference_mode():
@@ -152,6 +159,37 @@ def test_larger_units_tell_smaller_ones_only_on_the_way_down():
         assert (gradient is not None and bool(gradient.any())) == hears
 
 
+def test_units_of_the_highest_scale_hear_all_of_their_document():
+    for edges, hears in ((["tree", "document"], True), (["tree"], False)):
+        _, documents, model, collator = made({"model.edges": edges, "model.num_layers": 1})
+        batch = batch_of(collator, documents)
+        highest = batch.scales[-1].documents
+        last = sum(len(scale.parent) for scale in batch.scales[:-1]) + int(highest.doc_ptr[5]) - 1
+        features = torch.randn(len(batch.units.mask) - len(documents) * hears, 16, requires_grad=True)
+        heard = model.layers[0](features, batch.units)
+        gradient = torch.autograd.grad(heard[last].sum(), features)[0].abs().sum(1)
+        reached = gradient[-len(highest.doc_index) :] > 0
+        assert (reached == (highest.doc_index == 4)).all() == hears
+
+
+def test_random_edges_are_drawn_anew_in_training_and_begin_quiet():
+    config, documents, model, collator = made(ALL_EDGES)
+    documents = [documents[0], documents[4]]
+    asked, drawn, again = (
+        collator.collate(documents),
+        *(collator.collate_for_training(documents, salt) for salt in (1, 1)),
+    )
+    random = config.model.random_slots(config.graph)
+    assert random == slice(13, 15)
+    np.testing.assert_array_equal(drawn.units.neighbours, again.units.neighbours)
+    differ = (asked.units.neighbours != drawn.units.neighbours).any(0)
+    assert np.flatnonzero(differ).tolist() == [13, 14]
+    for layer in model.layers:
+        biases = layer.layer.attention.slot_bias
+        assert biases[random].eq(-3).all()
+        assert biases[:13].eq(0).all()
+
+
 def test_weights_come_back_from_a_file():
     config, documents, model, collator = made({})
     again = load_model(engine_files(model), config, 2, collator.vocabulary)
@@ -160,7 +198,10 @@ def test_weights_come_back_from_a_file():
         torch.testing.assert_close(again(batch), model(batch), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("settings", [{}, {"model.injected_channels": 3}, {"model.num_scales": 5}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"model.injected_channels": 3}, {"model.num_scales": 5}, ALL_EDGES, {"model.edges": ["document"]}],
+)
 def test_cost_is_that_of_the_tables_and_layers(settings):
     config, documents, model, collator = made(settings)
     cost = cost_of(config, collator, 2, documents)
@@ -185,7 +226,10 @@ def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
     ("settings", "message"),
     [
         ({"model.num_heads": 3}, "model.num_heads must divide model.channels, got 3 and 16"),
-        ({"model.edges": ["ring"]}, "model.edges must be among adjacent, tree, similar, got"),
+        (
+            {"model.edges": ["ring"]},
+            "edges must be among adjacent, tree, similar, small_world, document, got",
+        ),
         ({"model.num_scales": 9}, "model.num_scales must lie in 1..8, got 9"),
         ({"model.least_similarity": 2}, "model.least_similarity must be a cosine"),
         ({"model.similarity_temperature": 0}, "at least 1e-6, got 0.0"),

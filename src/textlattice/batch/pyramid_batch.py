@@ -40,20 +40,35 @@ class Windows(Generic[ArrayT]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Units(Generic[ArrayT]):
-    """The units of all scales, scale after scale, as nodes of one graph.
+class DocumentNodes(Generic[ArrayT]):
+    """A node for each document, tied to the units of the highest scale that the document has.
 
     Args:
-        neighbours: Row i holds the units that i listens to, int32 [num_units, degree].
-        mask: True where the slot is an edge, bool [num_units, degree].
+        doc_index: Whose each unit of a highest scale is, int32 [num_units]; one past the last document for other units.
+        num_units: Units that the node of each document is tied to, int32 [num_docs]; 1 where there are none.
+    """
+
+    doc_index: ArrayT
+    num_units: ArrayT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units(Generic[ArrayT]):
+    """The units of all scales, scale after scale, as nodes of one graph; behind them the nodes of documents, if any.
+
+    Args:
+        neighbours: Row i holds the nodes that i listens to, int32 [num_nodes, degree].
+        mask: True where the slot is an edge, bool [num_nodes, degree].
         windows: Where similar units are looked for, from narrow windows to wide ones.
-        place: Where each unit stands in the windows, table by table and row by row, int32 [num_units].
+        place: Where each node stands in the windows, table by table and row by row, int32 [num_nodes].
+        documents: The nodes of documents; None where nobody hears them.
     """
 
     neighbours: ArrayT
     mask: ArrayT
     windows: tuple[Windows[ArrayT], ...]
     place: ArrayT
+    documents: DocumentNodes[ArrayT] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from textlattice.batch.collate import Collator, distinct_forms, documents_of
 from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch
 from textlattice.batch.scales import make_scales, make_units
 from textlattice.config import PyramidConfig
+from textlattice.graph.neighbours import NeighbourTable, neighbour_table
 from textlattice.text.document import Document
 from textlattice.text.sentences import sentence_index
 from textlattice.text.vocabulary import Vocabulary, word_keys
@@ -72,11 +73,13 @@ class PyramidCollator:
 
         Args:
             documents: None of them empty.
-            salt: Not read: no edge is drawn.
+            salt: Number of the draw of random edges, other than 0.
         """
-        return self._batch(documents, ngrams=False)
+        return self._batch(documents, ngrams=False, salt=salt)
 
-    def _batch(self, documents: Sequence[Document], *, ngrams: bool) -> PyramidBatch[np.ndarray]:
+    def _batch(
+        self, documents: Sequence[Document], *, ngrams: bool, salt: int = 0
+    ) -> PyramidBatch[np.ndarray]:
         strings, form = distinct_forms(documents)
         keys = word_keys(strings, self.words.text)
         doc_ptr = documents_of(documents).doc_ptr
@@ -92,9 +95,28 @@ class PyramidCollator:
                 scales,
                 adjacent="adjacent" in self.model.edges,
                 tree="tree" in self.model.edges,
+                document="document" in self.model.edges,
                 num_children=self.model.child_slots,
+                small_world=self._small_world(doc_ptr, salt),
             ),
             ngrams=self.words.ngrams(keys[form], doc_ptr) if ngrams else None,
+        )
+
+    def _small_world(self, doc_ptr: Int32[np.ndarray, " doc_bounds"], salt: int) -> NeighbourTable | None:
+        """Whom the tokens hear by `small_world`, in the first block's graph; None where that is nobody."""
+        graph = self.words.graph
+        offsets, num_random = self.model.small_world(graph)
+        if not offsets and not num_random:
+            return None
+        return neighbour_table(
+            doc_ptr,
+            lattice_offsets=offsets,
+            num_random_edges=num_random,
+            random=graph.random,
+            seed=graph.seed,
+            block=0,
+            salt=salt,
+            self_slot=False,
         )
 
 

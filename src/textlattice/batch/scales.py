@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from textlattice.batch.pyramid_batch import Scale, Units, Windows
+from textlattice.batch.pyramid_batch import DocumentNodes, Scale, Units, Windows
 from textlattice.batch.text_batch import Documents
+from textlattice.config import ADJACENT
+from textlattice.graph.neighbours import NeighbourTable
 
 Array = np.ndarray
 WHOLE, WINDOW = 256, 128
 """Units up to which a scale of a document is one window, and the width of the windows of a longer one."""
 WIDTHS = (8, 16, 32, 64, 128, WHOLE)
 """Most units of a window, by class."""
-ADJACENT = (-1, 1, -2, 2)
-"""Distances, within a scale, of the units that a unit hears."""
 
 
 def make_scales(
@@ -76,46 +76,88 @@ def _parents(
 
 
 def make_units(
-    scales: Sequence[Scale[Array]], *, adjacent: bool = True, tree: bool = True, num_children: int = 2
+    scales: Sequence[Scale[Array]],
+    *,
+    adjacent: bool = True,
+    tree: bool = True,
+    document: bool = False,
+    num_children: int = 2,
+    small_world: NeighbourTable | None = None,
 ) -> Units[Array]:
     """The units of all scales as nodes: each hears itself, those beside it in its scale, its parent and its children.
 
-    Of more than `num_children` children it hears as many, evenly spread.
+    Of more than `num_children` children it hears as many, evenly spread. A void slot points
+    into its own document.
 
     Args:
         scales: From `make_scales`.
         adjacent: Whether units one and two away are heard.
         tree: Whether parent and children are.
+        document: Whether the units of the highest scale of a document hear its node.
         num_children: Slots of children.
+        small_world: Whom the tokens hear as well, without slots of their own; what they hear already is void.
 
     Source: MSF-GNN (arXiv 2511.05752), graph over fused features; the edges are ours.
     """
     starts = np.cumsum([0, *(len(scale.parent) for scale in scales)])
     nodes = np.arange(starts[-1])
+    bounds = [scale.documents.doc_ptr for scale in scales]
+    doc_index = np.concatenate([scale.documents.doc_index for scale in scales])
+    parent, first, count = _family(scales, starts)
     slots, masks = [nodes], [np.ones(len(nodes), bool)]
     if adjacent:
-        owner = np.concatenate(
-            [scale.documents.doc_index + np.int64(number << 32) for number, scale in enumerate(scales)]
-        )
-        for distance in ADJACENT:
+        owner = doc_index + (np.repeat(np.arange(len(scales)), np.diff(starts)) << 32)
+        for distance in (sign * distance for distance in ADJACENT for sign in (-1, 1)):
             other = np.clip(nodes + distance, 0, max(len(nodes) - 1, 0))
             valid = (nodes + distance == other) & (owner[other] == owner) if len(nodes) else masks[0]
             slots.append(np.where(valid, other, nodes))
             masks.append(valid)
     if tree:
-        parent, first, count = _family(scales, starts)
         slots.append(np.where(parent >= 0, parent, nodes))
         masks.append(parent >= 0)
         for number in range(num_children):
             spread = np.where(count > num_children, number * count // num_children, number)
             slots.append(np.where(number < count, first + spread, nodes))
             masks.append(number < count)
-    windows, place = _windows(scales, starts)
+    if document:
+        slots.append(np.where(parent < 0, len(nodes) + doc_index, nodes))
+        masks.append(parent < 0)
+    if small_world is not None:
+        for heard, is_edge in zip(small_world.neighbours.T, small_world.mask.T, strict=True):
+            other, valid = nodes.copy(), np.zeros(len(nodes), bool)
+            other[: len(heard)], valid[: len(heard)] = heard, is_edge
+            for earlier, was_edge in zip(slots, masks, strict=True):
+                valid &= ~(was_edge & (earlier == other))
+            slots.append(other)
+            masks.append(valid)
+    neighbours, mask, documents = np.stack(slots, 1), np.stack(masks, 1), None
+    if document:
+        num_docs = len(bounds[0]) - 1
+        neighbours, mask, documents = _with_documents(neighbours, mask, parent < 0, doc_index, num_docs)
+        bounds.append(np.arange(num_docs + 1, dtype=np.int32))
+    windows, place = _windows(bounds)
     return Units(
-        neighbours=np.stack(slots, 1).astype(np.int32),
-        mask=np.stack(masks, 1),
-        windows=windows,
-        place=place,
+        neighbours=neighbours.astype(np.int32), mask=mask, windows=windows, place=place, documents=documents
+    )
+
+
+def _with_documents(
+    neighbours: Int[Array, "num_units degree"],
+    mask: Bool[Array, "num_units degree"],
+    highest: Bool[Array, " num_units"],
+    doc_index: Int32[Array, " num_units"],
+    num_docs: int,
+) -> tuple[Int[Array, "num_nodes degree"], Bool[Array, "num_nodes degree"], DocumentNodes[Array]]:
+    """The table with a row a document, which hears through no slot but its own, and who its units are."""
+    nodes = np.arange(len(mask), len(mask) + num_docs)
+    own = np.zeros((num_docs, mask.shape[1]), bool)
+    own[:, 0] = True
+    tied = np.where(highest, doc_index, np.int32(num_docs))
+    counts = np.bincount(tied, minlength=num_docs + 1)[:num_docs]
+    return (
+        np.concatenate([neighbours, np.repeat(nodes[:, None], mask.shape[1], 1)]),
+        np.concatenate([mask, own]),
+        DocumentNodes(doc_index=tied, num_units=np.maximum(counts, 1).astype(np.int32)),
     )
 
 
@@ -137,17 +179,19 @@ def _family(scales: Sequence[Scale[Array]], starts: Array) -> tuple[Array, Array
 
 
 def _windows(
-    scales: Sequence[Scale[Array]], starts: Array
-) -> tuple[tuple[Windows[Array], ...], Int32[Array, " num_units"]]:
+    bounds: Sequence[Int32[Array, " doc_bounds"]],
+) -> tuple[tuple[Windows[Array], ...], Int32[Array, " num_nodes"]]:
     """Units of a document and scale, all together up to `WHOLE`, else in windows of `WINDOW`; by classes of width.
 
     A window is filled up to the widest of its class, not of the batch: one long text among many short ones would
     multiply the work.
+
+    Args:
+        bounds: Of the documents in each scale, whose units follow those of the scale before.
     """
-    begins = np.concatenate(
-        [scale.documents.doc_ptr[:-1] + start for scale, start in zip(scales, starts[:-1], strict=True)]
-    )
-    lengths = np.concatenate([np.diff(scale.documents.doc_ptr) for scale in scales])
+    starts = np.cumsum([0, *(ptr[-1] for ptr in bounds)])
+    begins = np.concatenate([ptr[:-1] + start for ptr, start in zip(bounds, starts[:-1], strict=True)])
+    lengths = np.concatenate([np.diff(ptr) for ptr in bounds])
     parts = np.where(lengths > WHOLE, -(-lengths // WINDOW), (lengths > 0).astype(lengths.dtype))
     number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
     first = np.repeat(begins, parts) + number * WINDOW

@@ -15,6 +15,7 @@ from textlattice.config import CnnGnnConfig, Config, GraphConfig
 from textlattice.models.classifier import WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
+from textlattice.nn.attention import RANDOM_SLOT_BIAS
 from textlattice.nn.block import ConvBlock, GraphBlock
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.gate import keep_edges, rewire
@@ -22,9 +23,6 @@ from textlattice.nn.head import Head
 from textlattice.nn.inject import InjectedWordInput, make_word_input
 from textlattice.nn.readout import Readout
 from textlattice.nn.spelling import SpellingEncoder
-
-_RANDOM_SLOT_BIAS = -3.0
-"""Where the bias of random slots begins: a far token weighs 1/20 of a near one until training says otherwise."""
 
 
 class GraphBlocks(nn.Module):
@@ -38,7 +36,7 @@ class GraphBlocks(nn.Module):
         self.block2 = GraphBlock(*widths, degree=graph.degree(1), num_kept=self.num_kept)
         with torch.no_grad():
             for place, block in enumerate((self.block1, self.block2)):
-                block.attention.slot_bias[graph.random_slots(place)] = _RANDOM_SLOT_BIAS
+                block.attention.slot_bias[graph.random_slots(place)] = RANDOM_SLOT_BIAS
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textlattice.batch.pyramid_batch import PyramidBatch, Scale, Units
-from textlattice.config import Config, PyramidConfig
+from textlattice.config import Config, GraphConfig, PyramidConfig
 from textlattice.encoders.form import FormEncoder
 from textlattice.encoders.states import StateEncoder
 from textlattice.encoders.table import TableEncoder
@@ -24,12 +24,12 @@ from textlattice.encoders.tuned import TunedEncoder
 from textlattice.models.classifier import WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
-from textlattice.nn.attention import GraphAttention
+from textlattice.nn.attention import RANDOM_SLOT_BIAS, GraphAttention
 from textlattice.nn.dropout import Dropout
 from textlattice.nn.gate import rewire
 from textlattice.nn.head import Head
 from textlattice.nn.inject import make_word_input
-from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, Smooth
+from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, Smooth, unit_mean
 from textlattice.nn.similarity import similar_units
 from textlattice.nn.spelling import SpellingEncoder
 
@@ -124,6 +124,31 @@ class SimilarLayer(UnitLayer):
         return similar, openness
 
 
+class DocumentLayer(nn.Module):
+    """A layer over the units and a node a document: the mean of the units of its highest scale, which hear it.
+
+    The node is made anew for each layer and keeps nothing; an empty document's is zeros, and nobody hears it.
+
+    Args:
+        layer: What runs over all nodes.
+
+    Source: MSF-GNN (arXiv 2511.05752), graph over fused features; the node is ours.
+    """
+
+    def __init__(self, layer: UnitLayer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(
+        self, features: Float[Tensor, "num_units channels"], units: Units[Tensor]
+    ) -> Float[Tensor, "num_units channels"]:
+        """New features."""
+        assert units.documents is not None
+        nodes = unit_mean(features, units.documents.doc_index, units.documents.num_units)
+        heard: Tensor = self.layer(torch.cat([features, nodes]), units)
+        return heard[: features.shape[0]]
+
+
 class PyramidClassifier(WideAndDeep):
     """Logits of each document of a batch.
 
@@ -154,7 +179,7 @@ class PyramidClassifier(WideAndDeep):
         self.climbs = nn.ModuleList(Climb(channels) for _ in above)
         self.top = Smooth(channels)
         self.descents = nn.ModuleList(DESCENTS[model.top_down](channels) for _ in above)
-        self.layers = nn.ModuleList(_layer(model) for _ in range(model.num_layers))
+        self.layers = nn.ModuleList(_layer(model, config.graph) for _ in range(model.num_layers))
         self.readout = ScaleReadout(channels, model.num_scales)
         self.norm = ActNorm(channels)
         self.head = Head(channels, model.head_channels, num_outputs, model.dropout)
@@ -265,13 +290,18 @@ def _encoder(config: Config, model: PyramidConfig, num_words: int, num_injected:
     return FormEncoder(spelling, word_input, channels)
 
 
-def _layer(model: PyramidConfig) -> UnitLayer:
-    if "similar" not in model.edges:
-        return UnitLayer(model.channels, model.num_heads, model.dropout, degree=model.degree)
-    return SimilarLayer(
-        *(model.channels, model.num_heads, model.dropout),
-        degree=model.degree,
-        num_similar=model.num_similar,
-        threshold=model.least_similarity,
-        temperature=model.similarity_temperature,
-    )
+def _layer(model: PyramidConfig, graph: GraphConfig) -> UnitLayer | DocumentLayer:
+    sizes, degree = (model.channels, model.num_heads, model.dropout), model.degree(graph)
+    if "similar" in model.edges:
+        layer: UnitLayer = SimilarLayer(
+            *sizes,
+            degree=degree,
+            num_similar=model.num_similar,
+            threshold=model.least_similarity,
+            temperature=model.similarity_temperature,
+        )
+    else:
+        layer = UnitLayer(*sizes, degree=degree)
+    with torch.no_grad():
+        layer.attention.slot_bias[model.random_slots(graph)] = RANDOM_SLOT_BIAS
+    return DocumentLayer(layer) if "document" in model.edges else layer

@@ -16,6 +16,8 @@ VOID_SCORE = -1e4
 """Score of a slot that holds no edge, natural-log units."""
 NEGATIVE_SLOPE = 0.2
 """Of the rectifier before the scores."""
+RANDOM_SLOT_BIAS = -3.0
+"""Where the bias of random slots begins: a far token weighs 1/20 of a near one until training says otherwise."""
 _BLOCK = 512  # rows at a time where all slots are held: [block, degree, channels] stays in the cache
 _ROWS = 4096  # rows at a time where slots follow one another: [rows, channels] stays in the cache
 
