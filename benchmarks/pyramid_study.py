@@ -1,7 +1,8 @@
 """The pyramid without its parts and beside other networks, over one language model, on a part of a data set."""
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +13,13 @@ from accuracy import judge, run_ours
 from cells import NONE, Correct, difference, interval_cell, table_of
 from neural import NETWORKS, Parts, Probabilities, frozen_regression, train_network
 from records import unpack
-from sets import Dataset
+from sets import Dataset, thinned_labels, uneven
 from textlattice.baselines.answering import answering_baseline
 from textlattice.baselines.compare import selection_slices
 from textlattice.config import Config, preset
 from textlattice.encoders.language_model import LanguageModelEncoder, open_encoder
 from textlattice.encoders.state_cache import StateCache
-from textlattice.task import Task
+from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.training.labels import task_of
 from vectors import table_of as vectors_of
@@ -42,8 +43,9 @@ class Ours:
     reads: Literal["states", "table", "text"] = "states"
 
 
-OURS = {
-    "pyramid": Ours(),
+PYRAMID = "pyramid"
+"""The row that all others are compared with."""
+ABLATIONS = {
     "one scale": Ours(settings={"model.num_scales": 1}),
     "two scales": Ours(settings={"model.num_scales": 2}),
     "no top-down path": Ours(settings={"model.top_down": "none"}),
@@ -53,22 +55,54 @@ OURS = {
     "no similarity edges": Ours(settings={"model.edges": ["adjacent", "tree"]}),
     "no graph": Ours(settings={"model.num_layers": 0}),
     "one scale, no graph": Ours(settings={"model.num_scales": 1, "model.num_layers": 0}),
+    "small-world edges too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "small_world"]}),
+    "a document node too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "document"]}),
+}
+SENSITIVITY = {
+    "three scales": Ours(settings={"model.num_scales": 3}),
+    "six scales": Ours(settings={"model.num_scales": 6}),
     "pyramid, 64 channels": Ours(settings={"model.channels": 64}),
     "pyramid, 256 channels": Ours(settings={"model.channels": 256}),
+    "half the learning rate": Ours(settings={"train.learning_rate": 1e-3}),
+    "twice the learning rate": Ours(settings={"train.learning_rate": 4e-3}),
+    "two similar units": Ours(settings={"model.num_similar": 2}),
+    "eight similar units": Ours(settings={"model.num_similar": 8}),
+    "one layer of the graph": Ours(settings={"model.num_layers": 1}),
+    "three layers of the graph": Ours(settings={"model.num_layers": 3}),
+}
+WEIGHED = {
+    "pyramid, balanced weights": Ours(settings={"train.class_weight": "balanced"}),
+    "pyramid, focal loss": Ours(settings={"train.focal": 2}),
+}
+"""What helps against uneven classes."""
+OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
     "base": Ours(preset="base", reads="text"),
 }
-LINEAR = ("majority", "tfidf_lr")
+OURS = {PYRAMID: Ours(), **ABLATIONS, **SENSITIVITY, **WEIGHED, **OTHERS}
+LINEAR = ("majority", "tfidf_lr", "nb_ngrams")
 FROZEN = {"frozen MiniLM + LR": None, f"frozen MiniLM + LR, {SAME_TOKENS} tokens": SAME_TOKENS}
-ROWS = (*OURS, *LINEAR, *NETWORKS, *FROZEN)
-"""Names of all rows; the first is what the others are compared with."""
+_EACH_RATIO = {
+    f"{name}, classes 1:{ratio}": (name, ratio) for name in (PYRAMID, "tfidf_lr") for ratio in (2, 5, 10)
+}
+UNEVEN = _EACH_RATIO | {f"{name}, classes 1:10": (name, 10) for name in WEIGHED}
+"""Rows trained on uneven classes: which row, and of how many rows of a thinned label one stays."""
+GROUPS: dict[str, tuple[str, ...]] = {
+    "ablations": (PYRAMID, *ABLATIONS),
+    "sensitivity": (PYRAMID, "one scale", "two scales", *SENSITIVITY),
+    "imbalance": (PYRAMID, "tfidf_lr", *UNEVEN),
+    "others": (PYRAMID, *OTHERS, *LINEAR, *NETWORKS, *FROZEN),
+}
+"""Names of rows that stand in one table."""
+ROWS = tuple(dict.fromkeys(name for names in GROUPS.values() for name in names))
+"""Names of all rows."""
 
 
 def run_row(
     name: str, data: Dataset, *, seed: int, threads: int, model: Path, cache: Path, states_gb: float
 ) -> dict[str, Any]:
-    """Figures of one row.
+    """Figures of one row, with `thinned_recall`, the mean recall of the labels that uneven classes have less of.
 
     Args:
         name: One of `ROWS`.
@@ -79,7 +113,27 @@ def run_row(
         cache: Folder of token tables and states.
         states_gb: Gigabytes of states at most.
     """
+    thinned = thinned_labels(data.train.labels)
+    name, ratio = UNEVEN.get(name, (name, 1))
+    data = dataclasses.replace(data, train=uneven(data.train, ratio))
     states = StateCache(cache / "states", int(states_gb * 1e9))
+    figures = _figures(name, data, seed=seed, threads=threads, model=model, cache=cache, states=states)
+    judged = figures["models"]["ours"]
+    correct = unpack(judged["correct"], len(data.test.labels))
+    judged["thinned_recall"] = _mean_recall(correct, data.test.labels, thinned)
+    return figures
+
+
+def _mean_recall(correct: np.ndarray, labels: Sequence[Label], chosen: Sequence[Label]) -> float | None:
+    """Mean recall of the chosen labels, of those that there are; None without any."""
+    names = np.array(labels)
+    found = [correct[names == label].mean() for label in chosen if label in labels]
+    return float(np.mean(found)) if found else None
+
+
+def _figures(
+    name: str, data: Dataset, *, seed: int, threads: int, model: Path, cache: Path, states: StateCache
+) -> dict[str, Any]:
     if name in OURS:
         row = OURS[name]
         settings = row.settings | {"train.seed": seed, "train.threads": threads}
@@ -147,14 +201,24 @@ PAGE_HEAD = """# The pyramid without its parts, and beside others
 
 `benchmarks/run.py pyramid`: the second family, after arXiv 2511.05752, over two layers of all-MiniLM-L6-v2, on a part
 of a data set. Accuracy, macro F1, precision, recall and AUC in per cent of the test rows, calibration error; means over
-seeds. Differences to the pyramid in points of accuracy, with the 95 % interval of a paired bootstrap over test rows.
-Rows of ours hold the wide branch; what the network says alone stands beside. The others chose epoch or penalty on a
-slice of the training rows.
+seeds, with the standard deviation of accuracy over several of them (±). Differences to the pyramid in points of
+accuracy, with the 95 % interval of a paired bootstrap over test rows. Rows of ours hold the wide branch; what the
+network says alone stands beside. The others chose epoch or penalty on a slice of the training rows.
 """
 COLUMNS = (
-    *("row", "seeds", "accuracy", "to the pyramid", "network alone", "macro F1", "precision", "recall"),
+    *("row", "seeds", "accuracy", "±", "to the pyramid", "network alone", "macro F1", "precision", "recall"),
     *("AUC", "ece", "training"),
 )
+TITLES = {
+    "ablations": "### Without its parts, and with more of them\n",
+    "sensitivity": "### Other sizes and rates\n",
+    "imbalance": """### Uneven classes
+
+Of the labels in the second half of their sorted order, of an odd number the smaller one, one training row in so many
+stays, chosen at random; test rows stay as they are. *Recall of the thinned* is the mean recall of these labels.
+""",
+    "others": "### Over other encoders, and beside other models\n",
+}
 
 
 def page(runs: list[dict[str, Any]]) -> str:
@@ -162,18 +226,22 @@ def page(runs: list[dict[str, Any]]) -> str:
     parts = [PAGE_HEAD]
     for name, limit in sorted({(run["key"]["set"], run["key"]["limit"]) for run in runs}):
         of_set = [run for run in runs if (run["key"]["set"], run["key"]["limit"]) == (name, limit)]
-        sizes = f"{of_set[0]['num_train']:,} rows to train, {of_set[0]['num_test']:,} to test"
+        most = max(run["num_train"] for run in of_set)  # rows of uneven classes have fewer
+        parts += [f"## {name}\n", f"{most:,} rows to train, {of_set[0]['num_test']:,} to test.\n"]
         measured = {run["key"]["row"] for run in of_set}
-        rows = [_cells(row, of_set) for row in ROWS if row in measured]
-        parts += [f"## {name}\n", f"{sizes}.\n", table_of(COLUMNS, rows), ""]
+        for group, names in GROUPS.items():
+            if measured & {*names} - {PYRAMID}:
+                more = {"recall of the thinned": "thinned_recall"} if group == "imbalance" else {}
+                rows = [_cells(row, of_set, more.values()) for row in names if row in measured]
+                parts += [TITLES[group], table_of((*COLUMNS, *more), rows), ""]
     if len(parts) == 1:
         parts.append("The measurements are being made.")
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _cells(name: str, runs: list[dict[str, Any]]) -> list[str]:
+def _cells(name: str, runs: list[dict[str, Any]], more: Iterable[str] = ()) -> list[str]:
     own = {run["key"]["seed"]: run for run in runs if run["key"]["row"] == name}
-    first = {run["key"]["seed"]: run for run in runs if run["key"]["row"] == ROWS[0]}
+    first = {run["key"]["seed"]: run for run in runs if run["key"]["row"] == PYRAMID}
     seeds = sorted(set(own) & set(first))
     models = [run["models"]["ours"] for run in own.values()]
     alone = [run["models"]["deep"]["accuracy"] for run in own.values() if run["models"].get("deep")]
@@ -182,16 +250,19 @@ def _cells(name: str, runs: list[dict[str, Any]]) -> list[str]:
         values = [model.get(figure) for model in models]
         return NONE if None in values else f"{scale * np.mean(values):{form}}"
 
-    compared = name != ROWS[0] and seeds
+    compared = name != PYRAMID and seeds
+    spread = 100 * np.std([model["accuracy"] for model in models], ddof=1) if len(models) > 1 else None
     return [
         name,
         str(len(own)),
         mean("accuracy"),
+        NONE if spread is None else f"{spread:.2f}",
         interval_cell(difference(_correct(own, seeds), _correct(first, seeds))) if compared else NONE,
         f"{100 * np.mean(alone):.2f}" if alone else NONE,
         *(mean(figure) for figure in ("macro_f1", "macro_precision", "macro_recall", "macro_auc")),
         mean("ece", scale=1, form=".4f"),
         f"{np.mean([run['train_seconds'] for run in own.values()]) / 60:.1f} min",
+        *(mean(figure) for figure in more),
     ]
 
 

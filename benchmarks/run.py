@@ -5,7 +5,7 @@ For example: `python benchmarks/run.py accuracy --set imdb --variant full --data
 `python benchmarks/run.py reproduce --table 5 --row 2`, or
 `python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`, or
 `python benchmarks/run.py graph --set imdb`, or
-`python benchmarks/run.py pyramid --set ag_news --limit 10000 --row "no graph"`.
+`python benchmarks/run.py pyramid --set ag_news --limit 10000 --group ablations`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import torch
 from ablation import INGREDIENTS, ROWS, held_out, run_ingredient
 from accuracy import VARIANTS, run_linear, run_ours
 from graph_study import study
+from pyramid_study import GROUPS as PYRAMID_GROUPS
 from pyramid_study import ROWS as PYRAMID_ROWS
 from pyramid_study import run_row as run_pyramid_row
 from records import RESULTS, add, find
@@ -99,7 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
     graph.set_defaults(run=run_graph)
     pyramid = commands.add_parser("pyramid", help="the pyramid without its parts, and beside other networks")
     pyramid.add_argument("--set", required=True, choices=[name for name in SETS if name not in TASKS])
-    pyramid.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
+    chosen = pyramid.add_mutually_exclusive_group()
+    chosen.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
+    chosen.add_argument("--group", choices=PYRAMID_GROUPS, help="the rows of one table")
     pyramid.add_argument("--limit", type=int, help="random rows of each part")
     pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
     pyramid.add_argument("--seed", type=int, default=0)
@@ -230,7 +233,7 @@ def run_pyramid(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     data = None
-    for name in [options.row] if options.row else PYRAMID_ROWS:
+    for name in [options.row] if options.row else PYRAMID_GROUPS.get(options.group, PYRAMID_ROWS):
         key = {
             **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
             "seed": options.seed,

@@ -6,6 +6,7 @@ needs no folder.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,30 @@ def read_dataset(
         folds = np.concatenate([folds for _, folds in parts])
         train, test = whole.take(np.flatnonzero(folds != fold)), whole.take(np.flatnonzero(folds == fold))
     return Dataset(name=name, train=_limited(train, limit), test=_limited(test, limit))
+
+
+def thinned_labels(labels: Sequence[Label]) -> list[Label]:
+    """The labels that `uneven` thins: the second half of their sorted order, of an odd number the smaller one."""
+    names = sorted(set(labels))
+    return names[(len(names) + 1) // 2 :]
+
+
+def uneven(part: Part, ratio: int) -> Part:
+    """The rows with uneven classes: of the labels of `thinned_labels` one row in `ratio` stays, of the others each.
+
+    Which rows stay is random but the same every time, and those of a higher ratio are among those of a lower one. The
+    order of the rows stays as it is.
+
+    Args:
+        part: Rows of one label each.
+        ratio: At least 1. However high it is, one row of each label stays.
+    """
+    generator, names = np.random.default_rng(0), np.array(part.labels)
+    stays = np.ones(len(names), bool)
+    for label in thinned_labels(part.labels):
+        rows = generator.permutation(np.flatnonzero(names == label))
+        stays[rows[max(1, len(rows) // ratio) :]] = False
+    return part.take(np.flatnonzero(stays))
 
 
 def _read(name: str, part: str, folder: str | None) -> tuple[Part, np.ndarray]:

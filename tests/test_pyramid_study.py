@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark_scripts import neural, pyramid_study, records, rows, run
+from benchmark_scripts import neural, pyramid_study, records, rows, run, sets
 from encoders.models import write_bert
 from textlattice.config import TextConfig, preset
 from textlattice.encoders.language_model import open_encoder
@@ -72,37 +72,126 @@ def test_settings_of_every_row():
     assert len({repr(one) for one in made}) == len(made)
 
 
-@pytest.mark.parametrize(
-    "row", ["no graph", "tfidf_lr", "GCN", "frozen MiniLM + LR", "pyramid over our own encoder"]
-)
-def test_a_row_from_the_command_line(row, small_sets, tmp_path, capsys, monkeypatch):
+def test_every_row_can_be_run_and_stands_in_a_table_beside_the_pyramid():
+    runnable = {*pyramid_study.OURS, *pyramid_study.LINEAR, *neural.NETWORKS, *pyramid_study.FROZEN}
+    uneven = pyramid_study.UNEVEN
+    assert runnable - {*pyramid_study.WEIGHED} | {*uneven} == {*pyramid_study.ROWS}
+    assert {name for name, _ in uneven.values()} <= runnable
+    assert all(names[0] == "pyramid" for names in pyramid_study.GROUPS.values())
+    assert pyramid_study.GROUPS.keys() == pyramid_study.TITLES.keys()
+
+
+def test_uneven_classes():
+    part = sets.Part(texts=[str(row) for row in range(80)], labels=["c", "a", "d", "b"] * 20)
+    assert sets.thinned_labels(part.labels) == ["c", "d"]
+    assert sets.thinned_labels(["b", "a", "c"]) == ["c"]
+    assert sets.uneven(part, 1) == part
+    kept = {ratio: sets.uneven(part, ratio) for ratio in (2, 5, 10, 100)}
+    for ratio, stays in ((2, 10), (5, 4), (10, 2), (100, 1)):
+        thin = kept[ratio]
+        assert [thin.labels.count(label) for label in "abcd"] == [20, 20, stays, stays]
+        assert thin.texts == sorted(thin.texts, key=int)
+        assert thin.labels == [part.labels[int(text)] for text in thin.texts]
+        assert thin == sets.uneven(part, ratio)
+    assert {*kept[100].texts} < {*kept[10].texts} < {*kept[5].texts} < {*kept[2].texts}
+
+
+@pytest.fixture
+def run_study(small_sets, tmp_path, monkeypatch):
+    """Runs rows of the study in three steps each; gives its entries."""
     steps = {"train.steps": 3, "train.least_steps": 1}
     monkeypatch.setattr(pyramid_study, "preset", lambda name: preset(name).with_settings(steps))
-    arguments = ["pyramid", "--set", "imdb", "--row", row, "--data", small_sets, "--threads", "1"]
-    arguments += ["--results", str(tmp_path / "results"), "--tables", str(tmp_path / "tables")]
-    arguments += ["--model", str(write_bert(tmp_path / "bert"))]
-    run.main(arguments)
+    results = tmp_path / "results"
+    arguments = [
+        "pyramid",
+        "--set",
+        "imdb",
+        "--data",
+        small_sets,
+        "--threads",
+        "1",
+        "--results",
+        str(results),
+    ]
+    arguments += ["--tables", str(tmp_path / "tables"), "--model", str(write_bert(tmp_path / "bert"))]
+
+    def run_rows(*chosen):
+        run.main([*arguments, *chosen])
+        return records.entries("pyramid", results)
+
+    return run_rows
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "no graph",
+        "a document node too",
+        "tfidf_lr",
+        "GCN",
+        "frozen MiniLM + LR",
+        "pyramid over our own encoder",
+    ],
+)
+def test_a_row_from_the_command_line(row, run_study, capsys):
+    run_study("--row", row)
     assert "accuracy" in capsys.readouterr().out
-    run.main(arguments)
+    page = pyramid_study.page(run_study("--row", row))
     assert "is there already" in capsys.readouterr().err
-    page = pyramid_study.page(records.entries("pyramid", tmp_path / "results"))
     assert "60 rows to train, 20 to test." in page
     assert f"| {row} | 1 | " in page
 
 
-def test_the_page_compares_with_the_pyramid():
-    def entry(row, right):
-        judged = {"accuracy": np.mean(right), "macro_f1": 0.5, "ece": 0.1}
-        judged["correct"] = records.pack(np.array(right, bool))
-        return {
-            "key": {"row": row, "set": "imdb", "limit": 8, "seed": 0},
-            "num_train": 8,
-            "num_test": 4,
-            "train_seconds": 60.0,
-            "models": {"ours": judged},
-        }
+@pytest.mark.parametrize("row", ["tfidf_lr, classes 1:5", "pyramid, focal loss, classes 1:10"])
+def test_a_row_of_uneven_classes(row, run_study):
+    (entry,) = run_study("--row", row)
+    ratio = int(row.rpartition(":")[2])
+    labels = rows(60, 0)[1]
+    assert entry["num_train"] == labels.count("bad") + labels.count("good") // ratio
+    assert entry["num_test"] == 20
+    right = records.unpack(entry["models"]["ours"]["correct"], 20)
+    good = np.array(rows(20, 1)[1]) == "good"
+    assert entry["models"]["ours"]["thinned_recall"] == pytest.approx(right[good].mean())
+    assert f"| {100 * right[good].mean():.2f} |\n" in pyramid_study.page([entry])
 
+
+def test_a_group_from_the_command_line(run_study, monkeypatch, capsys):
+    monkeypatch.setitem(pyramid_study.GROUPS, "others", ("majority", "nb_ngrams"))
+    found = run_study("--group", "others")
+    assert [entry["key"]["row"] for entry in found] == ["majority", "nb_ngrams"]
+    with pytest.raises(SystemExit):
+        run_study("--group", "others", "--row", "majority")
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def entry(row, right, seed=0):
+    judged = {"accuracy": np.mean(right), "macro_f1": 0.5, "ece": 0.1, "thinned_recall": 0.25}
+    judged["correct"] = records.pack(np.array(right, bool))
+    return {
+        "key": {"row": row, "set": "imdb", "limit": 8, "seed": seed},
+        "num_train": 8,
+        "num_test": 4,
+        "train_seconds": 60.0,
+        "models": {"ours": judged},
+    }
+
+
+def test_the_page_compares_with_the_pyramid():
     page = pyramid_study.page([entry("GCN", [1, 1, 0, 0]), entry("pyramid", [1, 1, 1, 0])])
-    assert "| pyramid | 1 | 75.00 | – | – | 50.00 | – | – | – | 0.1000 | 1.0 min |" in page
-    assert "| GCN | 1 | 50.00 | -25.00 (-75.00 to +0.00) | – | 50.00 |" in page
+    assert "| pyramid | 1 | 75.00 | – | – | – | 50.00 | – | – | – | 0.1000 | 1.0 min |" in page
+    assert "| GCN | 1 | 50.00 | – | -25.00 (-75.00 to +0.00) | – | 50.00 |" in page
     assert "being made" in pyramid_study.page([])
+
+
+def test_the_page_has_a_table_a_group_and_the_spread_of_seeds():
+    runs = [entry("pyramid", [1, 1, 1, 0]), entry("pyramid", [1, 1, 1, 1], seed=1)]
+    runs += [entry("one scale", [1, 0, 1, 0]), entry("pyramid, classes 1:5", [1, 1, 0, 0])]
+    page = pyramid_study.page(runs)
+    ablations, sensitivity, imbalance = page.split("### ")[1:]
+    for table in (ablations, sensitivity, imbalance):
+        assert "| pyramid | 2 | 87.50 | 17.68 | – |" in table
+    assert "| one scale | 1 | 50.00 | – | -25.00 (" in ablations
+    assert "| one scale |" in sensitivity
+    assert "| one scale |" not in imbalance
+    assert "| pyramid, classes 1:5 | 1 | 50.00 |" in imbalance
+    assert imbalance.count("| 25.00 |") == 2

@@ -23,8 +23,12 @@ def config(**settings):
     return preset("pyramid").with_settings(SMALL | settings)
 
 
-def test_from_texts_to_a_folder_that_answers_the_same(tiny_texts, tmp_path):
-    trained = fit(*tiny_texts, config())
+ALL_EDGES = {"model.edges": ["adjacent", "tree", "similar", "small_world", "document"]}
+
+
+@pytest.mark.parametrize("settings", [{}, ALL_EDGES])
+def test_from_texts_to_a_folder_that_answers_the_same(settings, tiny_texts, tmp_path):
+    trained = fit(*tiny_texts, config(**settings))
     assert trained.record["cost"]["mean_flops"] > 0
     expected = predictor_of(trained).probabilities(tiny_texts[0][:9])
     save_trained(trained, tmp_path / "model", source={"name": "reviews"})
@@ -58,6 +62,6 @@ def test_a_token_table_alone_is_an_encoder(tiny_texts):
 
 
 def test_a_training_that_is_cut_ends_with_the_same_bits(cut_training):
-    expected, found = cut_training(config(), moves=15)
+    expected, found = cut_training(config(**ALL_EDGES), moves=15)
     wanted = expected.model.state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in found.model.state_dict().items())
