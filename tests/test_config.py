@@ -125,6 +125,8 @@ def test_json_values_become_ours(values, expected):
         (lambda: TrainConfig(betas=(-0.1, 0.9)), r"betas must be two numbers in \[0, 1\)"),
         (lambda: TrainConfig(threads=-1), r"train\.threads must not be negative, got -1"),
         (lambda: TrainConfig(seed=2**32), r"train\.seed must lie in 0\.\.4294967295, got 4294967296"),
+        (lambda: TrainConfig(noise=1.0), r"train.noise must lie in \[0, 1\), got 1.0; try 0.3"),
+        (lambda: TrainConfig(noise=-0.1), r"train.noise must lie in \[0, 1\), got -0.1"),
         (lambda: TrainConfig(label_smoothing=1.0), r"label_smoothing must lie in \[0, 1\), got 1"),
         (lambda: TrainConfig(ema_decay=1.0), r"ema_decay must lie in \[0, 1\), got 1"),
     ],

@@ -444,6 +444,8 @@ class TrainConfig:
         tune_learning_rate: Peak for the language model; None takes 3e-4 with `lora`, 5e-5 with `full`.
         lora_rank: Rank of the additions.
         tune_bfloat16: Whether the language model computes its training steps in bfloat16.
+        noise: Share of the documents of each training step that the network reads from a spoiled text, in [0, 1); the
+            wide branch, and the rows that choose and calibrate, stay as they are.
         word_vectors: What word rows begin as: vectors of `cooccurrence` in the fit rows, or `random` small numbers.
         class_weight: `balanced` weighs each class by the inverse of its frequency.
         patience: Epochs without a better selection loss, in the second half of the schedule, before training stops.
@@ -470,6 +472,7 @@ class TrainConfig:
     tune_learning_rate: float | None = None
     lora_rank: int = 8
     tune_bfloat16: bool = True
+    noise: float = 0.0
     word_vectors: Literal["cooccurrence", "random"] = "cooccurrence"
     class_weight: Literal["none", "balanced"] = "none"
     patience: int = 3
@@ -503,6 +506,7 @@ class TrainConfig:
             0 <= self.label_smoothing < 1,
             f"train.label_smoothing must lie in [0, 1), got {self.label_smoothing}.",
         )
+        _require(0 <= self.noise < 1, f"train.noise must lie in [0, 1), got {self.noise}; try 0.3.")
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
         _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
         _require_seed("train.seed", self.seed)

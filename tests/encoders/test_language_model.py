@@ -1,5 +1,6 @@
 """Hidden states: those of the model itself where a text fits, stitched where it does not, the same from disk."""
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -76,6 +77,18 @@ def test_windows_of_a_text_that_fits_and_of_one_that_does_not():
 
 
 # States.
+
+
+def test_no_cache_keeps_a_spoiled_text(folder, tmp_path):
+    cache = StateCache(tmp_path / "states", 10**9)
+    encoder = open_encoder(folder, "bert", num_layers=2, cache=cache)
+    clean, other = read(encoder, "a film", "a hopeless film")
+    spoiled = dataclasses.replace(other, is_spoiled=True)
+    expected = encoder.states([clean, other])
+    for path in (tmp_path / "states").rglob("*.safetensors"):
+        path.unlink()
+    np.testing.assert_allclose(encoder.states([clean, spoiled]), expected, atol=2e-3)
+    assert len(list((tmp_path / "states").rglob("*.safetensors"))) == 1
 
 
 def test_states_of_a_short_text_are_those_of_the_model(encoder):

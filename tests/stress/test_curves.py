@@ -3,9 +3,9 @@ import pytest
 
 from textlattice.errors import ConfigError, DataError
 from textlattice.stress.attack import attack
-from textlattice.stress.corruptions import FAMILIES, corrupt
 from textlattice.stress.curves import stress_curves
 from textlattice.task import Task
+from textlattice.text.noise import FAMILIES, corrupt
 
 TEXTS = ["a good film with many words in it", "a bad film with many words in it"] * 20
 LABELS = ["good", "bad"] * 20

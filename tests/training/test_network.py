@@ -13,11 +13,12 @@ from textlattice.errors import TrainingError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.progress import Progress
 from textlattice.task import Task
-from textlattice.text.document import read_document
+from textlattice.text.document import TextReader, read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training import network, objectives
 from textlattice.training.checkpoint import Checkpoint, TrainingRun
 from textlattice.training.network import Budget, begin_norm, network_logits, train_network
+from textlattice.training.noise import Noise
 from textlattice.training.objectives import SingleObjective
 
 TINY = preset("tiny")
@@ -51,7 +52,15 @@ def model(collator):
 def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch, loss: True, **changes):
     options = {
         name: changes.pop(name)
-        for name in ("stop_epoch", "budget_shares", "held_out_share", "progress", "checkpoint", "name")
+        for name in (
+            "stop_epoch",
+            "budget_shares",
+            "held_out_share",
+            "progress",
+            "noise",
+            "checkpoint",
+            "name",
+        )
         if name in changes
     }
     options.setdefault("progress", Progress())
@@ -68,6 +77,10 @@ def train(model, collator, *, total_steps=6, budget=None, on_epoch=lambda epoch,
         on_epoch=on_epoch,
         **options,
     )
+
+
+def noise(share):
+    return Noise(share=share, reader=TextReader(config=TINY.text))
 
 
 def weights(model):
@@ -140,6 +153,17 @@ def test_one_seed_gives_the_same_bits(model, collator):
         results.append(weights(model))
         assert torch.equal(before, torch.get_rng_state())  # the global generator is left alone
     assert all(torch.equal(results[0][name], results[1][name]) for name in start)
+    assert not all(torch.equal(results[0][name], results[2][name]) for name in start)
+
+
+def test_noise_changes_what_is_learned_and_none_changes_nothing(model, collator):
+    start, results = weights(model), []
+    for spoiling in (None, noise(0.0), noise(0.6), noise(0.6)):
+        model.load_state_dict(start)
+        train(model, collator, noise=spoiling)
+        results.append(weights(model))
+    for first, second in ((0, 1), (2, 3)):
+        assert all(torch.equal(results[first][name], results[second][name]) for name in start)
     assert not all(torch.equal(results[0][name], results[2][name]) for name in start)
 
 
@@ -349,6 +373,7 @@ def run_whole(model, collator, **options):
     ("options", "minutes"),
     [
         ({"total_steps": 8}, 0.0),
+        ({"total_steps": 8, "noise": noise(0.6)}, 0.0),
         ({"total_steps": 20}, 0.0),
         ({"total_steps": 9, "stop_epoch": 2}, 0.0),
         ({"total_steps": 8}, 60.0),  # at the end of epochs alone

@@ -74,12 +74,13 @@ class LanguageModelEncoder:
     def states(self, documents: Sequence[Document]) -> Float32[np.ndarray, "num_tokens width"]:
         """Of each token of these documents, the states of all layers side by side, the lowest first."""
         texts = [document.normalised.text for document in documents]
+        passing = {text for text, document in zip(texts, documents, strict=True) if document.is_spoiled}
         kept = {text: self._kept(text) for text in dict.fromkeys(texts)}
         found = {text: states for text, states in kept.items() if states is not None}
         missing = [text for text in kept if text not in found]
         for text, states in zip(missing, self.read(missing), strict=True):
             found[text] = states
-            if self.cache is not None:
+            if self.cache is not None and text not in passing:
                 self.cache.put(self._key(text), states)
         parts = [row for row, text in enumerate(texts) if len(found[text]) != documents[row].num_tokens]
         of_parts = dict(zip(parts, self._of_parts([documents[row] for row in parts]), strict=True))

@@ -7,9 +7,9 @@ import numpy as np
 
 from textlattice.errors import DataError
 from textlattice.progress import Progress
-from textlattice.stress.corruptions import corrupt
 from textlattice.stress.curves import Probabilities
 from textlattice.task import Label, Task
+from textlattice.text.noise import corrupt
 
 _EDITS = ("typo", "homoglyph")
 _TRIES = 3  # draws of each edit a word
@@ -114,9 +114,3 @@ def _overturn(
             lowest, words[place] = float(found[best, target]), tried[best]
             num_edits += 1
     return None
-
-
-def _edits(word: str, seed: int) -> list[str]:
-    """The word with one character changed, a few draws of each kind."""
-    drawn = [corrupt(word, kind, 1 / len(word), seed + number) for kind in _EDITS for number in range(_TRIES)]
-    return [edited for edited in dict.fromkeys(drawn) if edited != word]

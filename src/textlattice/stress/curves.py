@@ -9,8 +9,8 @@ from jaxtyping import Float
 from textlattice.errors import DataError
 from textlattice.evaluation.answers import evaluate_answers
 from textlattice.progress import Progress
-from textlattice.stress.corruptions import FAMILIES, corrupt
 from textlattice.task import Label, Task, TaskKind
+from textlattice.text.noise import FAMILIES, corrupt
 
 Probabilities = Callable[[Sequence[str]], Float[np.ndarray, "num_texts num_labels"]]
 """What answers: probabilities of texts, in the order of the task's labels."""

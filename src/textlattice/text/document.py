@@ -18,11 +18,13 @@ class Document:
         normalised: Characters, and where each came from.
         starts: First character of each token, in normalised characters.
         ends: One past the last character of each token.
+        is_spoiled: Whether training has put noise into the text: it will not come again, so no cache keeps it.
     """
 
     normalised: Normalised
     starts: Int32[np.ndarray, " num_tokens"]
     ends: Int32[np.ndarray, " num_tokens"]
+    is_spoiled: bool = False
 
     @property
     def num_tokens(self) -> int:

@@ -28,6 +28,7 @@ from textlattice.training.corpus import Corpus
 from textlattice.training.documents import ReadTexts
 from textlattice.training.keys import TokenKeys, frequent_among
 from textlattice.training.network import Budget, NetworkRecord, begin_norm, train_network
+from textlattice.training.noise import Noise
 from textlattice.training.objectives import objective_of
 from textlattice.training.optim import keep_freed_memory
 from textlattice.training.selection import Candidate, Judge, history_entry
@@ -252,6 +253,7 @@ class Fitting:
             held_out_share=held_out_share,
             on_epoch=on_epoch,
             progress=self.progress,
+            noise=Noise(share=train.noise, reader=corpus.documents.reader) if train.noise else None,
             checkpoint=self.checkpoint,
             name=name,
         )

@@ -26,6 +26,7 @@ from textlattice.runtime.predictor import MAX_DOCUMENTS, MAX_TOKENS
 from textlattice.text.document import Document
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.documents import character_counts, token_counts
+from textlattice.training.noise import Noise
 from textlattice.training.objectives import Objective
 from textlattice.training.optim import (
     WeightAverage,
@@ -128,6 +129,7 @@ def train_network(
     held_out_share: float = 0.0,
     on_epoch: Callable[[int, float], bool],
     progress: Progress,
+    noise: Noise | None = None,
     checkpoint: Checkpoint | None = None,
     name: str = "network",
 ) -> NetworkRecord:
@@ -153,6 +155,7 @@ def train_network(
         on_epoch: Called with (epoch from 1, mean loss) after each epoch and after the last step; False stops, and so
             does a TrainingError, which says that a number was not finite.
         progress: Told of each step.
+        noise: Spoils some documents of each step; None leaves all as they are.
         checkpoint: Written after an epoch or a step when it is due; where it holds this training, that goes on. What
             `on_epoch` changes must be in its stages.
         name: What this training is called in the checkpoint.
@@ -200,6 +203,12 @@ def train_network(
         }
         checkpoint.write(budget.elapsed, (name, state))
 
+    def make(rows: np.ndarray, salt: int) -> Any:
+        drawn = [documents[row] for row in rows]
+        return _tensors(
+            collator.collate_for_training(drawn if noise is None else noise.spoil(drawn, salt), salt)
+        )
+
     model.train()
     if reached.ended:
         return record
@@ -214,7 +223,7 @@ def train_network(
             ]
             losses = reached.losses if epoch == reached.epoch else []
             before = time.monotonic()
-            for rows, batch in _prefetched(collating, collator, documents, draws[len(losses) :]):
+            for rows, batch in _prefetched(collating, make, draws[len(losses) :]):
                 factor = rate_factor(step, record.total_steps, config.halvings)
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak"] * factor
@@ -257,15 +266,10 @@ def train_network(
 
 def _prefetched(
     collating: ThreadPoolExecutor,
-    collator: BatchMaker,
-    documents: Sequence[Document],
+    make: Callable[[np.ndarray, int], Any],
     draws: list[tuple[np.ndarray, int]],
 ) -> Iterator[tuple[np.ndarray, Any]]:
     """Rows and batch of each draw, the next one being collated while the present one is trained on."""
-
-    def make(rows: np.ndarray, salt: int) -> Any:
-        return _tensors(collator.collate_for_training([documents[row] for row in rows], salt))
-
     coming = [collating.submit(make, *draw) for draw in draws[:1]]
     for place, (rows, _) in enumerate(draws):
         batch = coming.pop().result()

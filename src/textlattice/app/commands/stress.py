@@ -98,8 +98,8 @@ def stress(
     """
     with needs("stress", "train"):
         from textlattice.stress.attack import attack
-        from textlattice.stress.corruptions import FAMILIES
         from textlattice.stress.curves import stress_curves
+        from textlattice.text.noise import FAMILIES
 
     predictor = load(folder)
 

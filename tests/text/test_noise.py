@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textlattice.errors import ConfigError
-from textlattice.stress import corruptions
-from textlattice.stress.corruptions import FAMILIES, corrupt
+from textlattice.text import noise
+from textlattice.text.noise import FAMILIES, corrupt
 from textlattice.text.normalise import normalise
 
 TEXT = "The second half of this film is a wonderful surprise, and I would see it again!" * 5
@@ -63,7 +63,7 @@ def test_what_cannot_be_seen_is_taken_away_by_our_normalising():
 
 
 def test_letters_that_look_alike_are_of_another_script():
-    for latin, other in corruptions._ALIKE.items():
+    for latin, other in noise._ALIKE.items():
         assert latin.isascii()
         assert "LATIN SMALL LETTER SCRIPT" in unicodedata.name(other) or "LATIN" not in unicodedata.name(
             other
