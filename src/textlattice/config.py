@@ -64,6 +64,8 @@ class TextConfig:
     Args:
         tokenizer: What is cut: `words`, or the tokens of the `file` that training was given.
         normalisation: Unicode form applied first; `none` keeps code points (invisible ones are still removed).
+        fold_confusables: Letters of other scripts that look Latin become so in words that are Latin but for them; a
+            word wholly of another script stays.
         lowercase_keys: Word and n-gram keys are taken from the lower-cased token; characters keep their case.
         num_characters: Rows of the character table; the rows from `0x2500` on are shared by hashing.
         num_subwords: Rows of the hashed table of character n-grams.
@@ -73,6 +75,7 @@ class TextConfig:
 
     tokenizer: Literal["words", "file"] = "words"
     normalisation: Normalisation = "nfc"
+    fold_confusables: bool = False
     lowercase_keys: bool = True
     num_characters: int = 12_288
     num_subwords: int = 16_384

@@ -76,9 +76,9 @@ def token_table(
         raise DataError(
             f"token table: expected one vector a word, got {len(words)} words and {len(vectors)} vectors."
         )
-    keys, first = np.unique(
-        word_keys([normalise(word, config.normalisation).text for word in words], config), return_index=True
-    )
+    fold = config.fold_confusables
+    forms = [normalise(word, config.normalisation, fold=fold).text for word in words]
+    keys, first = np.unique(word_keys(forms, config), return_index=True)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         rows = vectors[first].astype(np.float32)
     return TokenTable(keys=keys, vectors=rows, record=record or {})

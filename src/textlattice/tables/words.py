@@ -32,7 +32,7 @@ def is_word(text: str, config: TextConfig) -> bool:
 
 def same_key(text: str, config: TextConfig) -> str:
     """What spellings of one key have in common: the text, normalised and, if the settings say so, lower-cased."""
-    normalised = normalise(text, config.normalisation).text
+    normalised = normalise(text, config.normalisation, fold=config.fold_confusables).text
     return normalised.lower() if config.lowercase_keys else normalised
 
 

@@ -56,7 +56,7 @@ class TextReader:
 
     def read(self, text: str) -> Document:
         """The document of a text; any string gives one, without tokens if nothing is left of it."""
-        normalised = normalise(text, self.config.normalisation)
+        normalised = normalise(text, self.config.normalisation, fold=self.config.fold_confusables)
         starts, ends = self.cut(normalised.text)
         return Document(normalised=normalised, starts=starts, ends=ends)
 

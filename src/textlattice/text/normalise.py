@@ -9,6 +9,8 @@ import numpy as np
 import regex
 from jaxtyping import Int, Int32
 
+from textlattice.text.confusables import fold_confusables
+
 # Characters without a visible form: controls that are no space (`str.isspace`), soft hyphen, bidi controls,
 # zero-width characters, fillers, variation selectors, tags (Default_Ignorable_Code_Point and Cc of Unicode).
 _INVISIBLE = (
@@ -77,7 +79,7 @@ class Normalised:
         return np.stack([starts, ends], axis=1)
 
 
-def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
+def normalise(text: str, form: Literal["nfc", "nfkc", "none"], *, fold: bool = False) -> Normalised:
     """`text` without invisible characters and in one Unicode form.
 
     Left out are controls that are no space, bidi controls, zero-width characters, soft hyphens, fillers,
@@ -88,6 +90,7 @@ def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
     Args:
         text: Any string, the empty one included.
         form: `none` keeps the code points of what stays.
+        fold: Whether letters that look Latin become so, last of all; see `fold_confusables`.
 
     Source: Unicode Standard Annex 15 (forms), DerivedCoreProperties.txt (Default_Ignorable_Code_Point).
     """
@@ -98,6 +101,8 @@ def normalise(text: str, form: Literal["nfc", "nfkc", "none"]) -> Normalised:
     if form != "none" and not _is_in_form(clean, _UNICODE_FORMS[form]):
         clean, clean_origins = _put_in_form(clean, _UNICODE_FORMS[form])
         origins = clean_origins if origins is None else origins[clean_origins]
+    if fold:
+        clean = fold_confusables(clean)  # one character for one, so origins stay
     return Normalised(text=clean, origins=origins, num_removed=num_removed)
 
 
