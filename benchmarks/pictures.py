@@ -1,4 +1,4 @@
-"""The pictures of the graph study, as SVG."""
+"""The pictures of the graph study and of models under noise, as SVG."""
 
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,23 @@ def draw_example(tokens: list[str], edges: list[list[Any]], path: Path) -> None:
     panel.set_xticks(range(len(tokens)), tokens, rotation=90)
     _plain(panel)
     panel.spines["left"].set_visible(False)
+    _save(figure, path)
+
+
+def draw_noise(models: dict[str, dict[str, list[float]]], levels: list[float], path: Path) -> None:
+    """Accuracy by strength of noise: one panel a kind, one line a model."""
+    families = list(next(iter(models.values())))
+    num_rows = -(-len(families) // 3)
+    figure = Figure(figsize=(9.6, 2.4 * num_rows + 0.8), layout="constrained")
+    panels = figure.subplots(num_rows, 3, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, family in zip(panels, families, strict=False):
+        for name, curves in models.items():
+            panel.plot(100 * np.array(levels), curves[family], marker="o", markersize=2.5, label=name)
+        panel.set_title(family)
+        _plain(panel)
+    figure.supxlabel("spoiled characters or words, %")
+    figure.supylabel("accuracy, %")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     _save(figure, path)
 
 

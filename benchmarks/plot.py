@@ -24,11 +24,13 @@ from cells import (
 )
 from graph_study import PICTURES, by_set
 from graph_study import page as graph_page
-from pictures import draw_example, draw_in_degrees
+from pictures import draw_example, draw_in_degrees, draw_noise
 from pyramid_study import page as pyramid_page
 from records import RESULTS, entries, unpack_places
 from reproduction import page as reproduction_page
 from sets import NUM_FOLDS, TASKS
+from stress_study import curves_of, sections
+from stress_study import page as stress_page
 from textlattice.baselines.linear import BASELINES
 from textlattice.baselines.outcome import MEASURES, Outcome
 from textlattice.evaluation.significance import Interval, paired_bootstrap_of
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     short, page = tables(RESULTS)
-    graphs = entries("graph", RESULTS)
+    graphs, stressed = entries("graph", RESULTS), entries("stress", RESULTS)
     readme = ROOT / "README.md"
     wanted = {
         readme: filled(readme.read_text(), short),
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         ROOT / "docs" / "ablation.md": ablation_page(entries("ablation", RESULTS)),
         ROOT / "docs" / "graph.md": graph_page(graphs),
         ROOT / "docs" / "pyramid.md": pyramid_page(entries("pyramid", RESULTS)),
+        ROOT / "docs" / "stress.md": stress_page(stressed),
     }
     for path, text in wanted.items():
         if options.check:
@@ -82,7 +85,11 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-    if graphs and not options.check:
+    if options.check:
+        return
+    for name, runs in sections(stressed).items():
+        draw_noise(curves_of(runs), runs[0]["levels"], ROOT / "docs" / name)
+    if graphs:
         degrees, example = (ROOT / "docs" / name for name in PICTURES)
         sets = by_set(graphs)
         draw_in_degrees({TITLES[name]: runs for name, runs in sets.items()}, degrees)

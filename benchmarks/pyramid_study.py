@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +11,18 @@ import numpy as np
 
 from accuracy import judge, run_ours
 from cells import NONE, Correct, difference, interval_cell, table_of
-from neural import NETWORKS, Parts, Probabilities, frozen_regression, train_network
+from neural import NETWORKS, Parts, Probabilities, fine_tuned, frozen_regression, train_network
 from records import unpack
 from sets import Dataset, thinned_labels, uneven
 from textlattice.baselines.answering import answering_baseline
 from textlattice.baselines.compare import selection_slices
+from textlattice.baselines.linear import BASELINES
 from textlattice.config import Config, preset
 from textlattice.encoders.language_model import LanguageModelEncoder, open_encoder
 from textlattice.encoders.state_cache import StateCache
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
+from textlattice.training.checkpoint import digest_of
 from textlattice.training.labels import task_of
 from vectors import table_of as vectors_of
 
@@ -41,6 +43,40 @@ class Ours:
     settings: dict[str, Any] = field(default_factory=dict)
     preset: str = "pyramid"
     reads: Literal["states", "table", "text"] = "states"
+
+    def config(self, *, seed: int, threads: int) -> Config:
+        """Its settings."""
+        return preset(self.preset).with_settings(
+            self.settings | {"train.seed": seed, "train.threads": threads}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """The language model that some rows read.
+
+    Args:
+        folder: Of the model.
+        cache: Folder of token tables and states.
+        states_gb: Gigabytes of states at most.
+        opened: What was opened of it so far.
+    """
+
+    folder: Path
+    cache: Path
+    states_gb: float
+    opened: list[LanguageModelEncoder] = field(default_factory=list)
+
+    def encoder(self, num_layers: int) -> LanguageModelEncoder:
+        """Gives the states of so many layers, and keeps them."""
+        states = StateCache(self.cache / "states", int(self.states_gb * 1e9))
+        self.opened.append(open_encoder(self.folder, self.folder.name, num_layers=num_layers, cache=states))
+        return self.opened[-1]
+
+    def keep_no_more(self) -> None:
+        """From now on states are made anew each time: for texts that come once."""
+        for encoder in self.opened:
+            encoder.cache = None
 
 
 PYRAMID = "pyramid"
@@ -78,11 +114,14 @@ WEIGHED = {
 OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
+    "pyramid, language model tuned by LoRA": Ours(settings={"train.tune": "lora"}),
+    "pyramid, language model tuned whole": Ours(settings={"train.tune": "full"}),
     "base": Ours(preset="base", reads="text"),
 }
 OURS = {PYRAMID: Ours(), **ABLATIONS, **SENSITIVITY, **WEIGHED, **OTHERS}
 LINEAR = ("majority", "tfidf_lr", "nb_ngrams")
 FROZEN = {"frozen MiniLM + LR": None, f"frozen MiniLM + LR, {SAME_TOKENS} tokens": SAME_TOKENS}
+FINE_TUNED = f"fine-tuned MiniLM, {SAME_TOKENS} tokens"
 _EACH_RATIO = {
     f"{name}, classes 1:{ratio}": (name, ratio) for name in (PYRAMID, "tfidf_lr") for ratio in (2, 5, 10)
 }
@@ -92,7 +131,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "ablations": (PYRAMID, *ABLATIONS),
     "sensitivity": (PYRAMID, "one scale", "two scales", *SENSITIVITY),
     "imbalance": (PYRAMID, "tfidf_lr", *UNEVEN),
-    "others": (PYRAMID, *OTHERS, *LINEAR, *NETWORKS, *FROZEN),
+    "others": (PYRAMID, *OTHERS, *LINEAR, *NETWORKS, *FROZEN, FINE_TUNED),
 }
 """Names of rows that stand in one table."""
 ROWS = tuple(dict.fromkeys(name for names in GROUPS.values() for name in names))
@@ -116,8 +155,8 @@ def run_row(
     thinned = thinned_labels(data.train.labels)
     name, ratio = UNEVEN.get(name, (name, 1))
     data = dataclasses.replace(data, train=uneven(data.train, ratio))
-    states = StateCache(cache / "states", int(states_gb * 1e9))
-    figures = _figures(name, data, seed=seed, threads=threads, model=model, cache=cache, states=states)
+    source = LanguageModel(folder=model, cache=cache, states_gb=states_gb)
+    figures = _figures(name, data, seed=seed, threads=threads, source=source)
     judged = figures["models"]["ours"]
     correct = unpack(judged["correct"], len(data.test.labels))
     judged["thinned_recall"] = _mean_recall(correct, data.test.labels, thinned)
@@ -131,17 +170,13 @@ def _mean_recall(correct: np.ndarray, labels: Sequence[Label], chosen: Sequence[
     return float(np.mean(found)) if found else None
 
 
-def _figures(
-    name: str, data: Dataset, *, seed: int, threads: int, model: Path, cache: Path, states: StateCache
-) -> dict[str, Any]:
+def _figures(name: str, data: Dataset, *, seed: int, threads: int, source: LanguageModel) -> dict[str, Any]:
     if name in OURS:
-        row = OURS[name]
-        settings = row.settings | {"train.seed": seed, "train.threads": threads}
-        config = preset(row.preset).with_settings(settings)
-        return run_ours(data, config, **_inputs(row, data, config, model=model, cache=cache, states=states))
+        config = OURS[name].config(seed=seed, threads=threads)
+        return run_ours(data, config, **inputs_of(OURS[name], data, config, source))
     task = task_of(data.train.labels, data.task, data.label_order)
     start = time.perf_counter()
-    probabilities = _baseline(name, data, task, seed, lambda: _encoder(model, 1, states))
+    probabilities = baseline_of(name, data, task, seed, source)
     train_seconds = time.perf_counter() - start
     return {
         "num_train": len(data.train.texts),
@@ -151,29 +186,22 @@ def _figures(
     }
 
 
-def _encoder(model: Path, num_layers: int, states: StateCache) -> LanguageModelEncoder:
-    return open_encoder(model, model.name, num_layers=num_layers, cache=states)
-
-
-def _inputs(
-    row: Ours, data: Dataset, config: Config, *, model: Path, cache: Path, states: StateCache
-) -> dict[str, Any]:
+def inputs_of(row: Ours, data: Dataset, config: Config, source: LanguageModel) -> dict[str, Any]:
     """What else `fit` takes."""
     if row.reads == "states":
-        return {"encoder": _encoder(model, config.model.num_states, states)}  # type: ignore[union-attr]
+        return {"encoder": source.encoder(config.model.num_states)}  # type: ignore[union-attr]
     if row.reads == "text":
         return {}
-    reader = TextReader(config=config.text)
+    reader, tables = TextReader(config=config.text), source.cache / "tables"
     table = vectors_of(
-        "pca", lexicon=False, texts=data.train.texts, reader=reader, model=model, cache=cache / "tables"
+        "pca", lexicon=False, texts=data.train.texts, reader=reader, model=source.folder, cache=tables
     )
     return {"token_table": table}
 
 
-def _baseline(
-    name: str, data: Dataset, task: Task, seed: int, encoder: Callable[[], LanguageModelEncoder]
-) -> Probabilities:
-    if name in LINEAR:
+def baseline_of(name: str, data: Dataset, task: Task, seed: int, source: LanguageModel) -> Probabilities:
+    """A model that is not ours, trained: a linear one, a network over words, a regression over a language model."""
+    if name in BASELINES:
         return answering_baseline(name, task, data.train.texts, data.train.labels, seed=seed)[0]
     config = Config().with_settings({"train.seed": seed})
     targets = task.targets(data.train.labels)
@@ -188,7 +216,10 @@ def _baseline(
     )
     if name in NETWORKS:
         return train_network(name, parts, TextReader(config=config.text), seed=seed)
-    read = encoder()
+    read = source.encoder(1)
+    if name == FINE_TUNED:
+        passes = source.cache / "tuned" / digest_of([parts, seed])[:16]
+        return fine_tuned(parts, read, most_tokens=SAME_TOKENS, seed=seed, folder=passes)
     reader = TextReader(config=config.text, cut=read.tokenizer)
     return frozen_regression(parts, read, reader, most_tokens=FROZEN[name])
 

@@ -5,7 +5,8 @@ For example: `python benchmarks/run.py accuracy --set imdb --variant full --data
 `python benchmarks/run.py reproduce --table 5 --row 2`, or
 `python benchmarks/run.py ablation --set imdb --ingredient "polarity and subjectivity"`, or
 `python benchmarks/run.py graph --set imdb`, or
-`python benchmarks/run.py pyramid --set ag_news --limit 10000 --group ablations`.
+`python benchmarks/run.py pyramid --set ag_news --limit 10000 --group ablations`, or
+`python benchmarks/run.py stress --set imdb --limit 10000 --model base`.
 """
 
 import argparse
@@ -22,12 +23,14 @@ from accuracy import VARIANTS, run_linear, run_ours
 from graph_study import study
 from pyramid_study import GROUPS as PYRAMID_GROUPS
 from pyramid_study import ROWS as PYRAMID_ROWS
+from pyramid_study import LanguageModel
 from pyramid_study import run_row as run_pyramid_row
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
 from sets import NUM_FOLDS, SETS, TASKS, read_dataset
 from speed import LENGTHS, run_attention, run_families, run_length
+from stress_study import LABEL_NOISE_MODELS, MODELS, run_model
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES
 from textlattice.config import PRESETS, preset
@@ -108,10 +111,37 @@ def main(arguments: list[str] | None = None) -> None:
     pyramid.add_argument("--seed", type=int, default=0)
     pyramid.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
     pyramid.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
-    pyramid.add_argument("--states-gb", type=float, default=20.0, help="gigabytes of states kept at most")
     pyramid.set_defaults(run=run_pyramid)
-    for command in (reproduce, ablation, pyramid):
-        command.add_argument("--model", type=Path, metavar="DIR", help="folder of the language model")
+    stress = commands.add_parser("stress", help="models under noise, and with wrong labels in training")
+    stress.add_argument(
+        "--set", required=True, choices=[name for name in SETS if name not in (*TASKS, "rt2k")]
+    )
+    stress.add_argument("--model", choices=MODELS, help="default: each that is not there yet")
+    stress.add_argument("--limit", type=int, help="random rows to train on")
+    stress.add_argument("--test-rows", type=int, default=1000, help="random test rows")
+    stress.add_argument("--draws", type=int, default=2, help="draws of each noise; figures are their means")
+    stress.add_argument("--attack", type=int, default=100, help="test rows that are attacked")
+    stress.add_argument("--budget", type=int, default=200, help="queries that an attack on a text may take")
+    stress.add_argument(
+        "--label-noise",
+        type=float,
+        metavar="SHARE",
+        help="of the training labels that are made wrong; then clean test rows alone are answered",
+    )
+    stress.add_argument("--seed", type=int, default=0)
+    stress.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
+    stress.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    stress.set_defaults(run=run_stress)
+    for command in (pyramid, stress):
+        command.add_argument("--states-gb", type=float, default=20.0, help="gigabytes of states kept at most")
+    for command in (reproduce, ablation, pyramid, stress):
+        command.add_argument(
+            "--language-model" if command is stress else "--model",
+            dest="language_model",
+            type=Path,
+            metavar="DIR",
+            help="folder of the language model",
+        )
         command.add_argument(
             "--tables",
             type=Path,
@@ -174,7 +204,7 @@ def run_reproduce(options: argparse.Namespace) -> None:
     table = TABLES[options.table]
     if options.row is not None and options.row not in table.rows:
         raise SystemExit(f"--row must be one of {', '.join(table.rows)}, got {options.row!r}.")
-    model = options.model or _installed_model()
+    model = options.language_model or _installed_model()
     name, epochs = options.set or table.set, options.epochs or (None if options.full else SHORT_EPOCHS)
     folds: list[int | None] = [None] if name != "rt2k" else [*range(NUM_FOLDS if options.full else 1)]
     if options.threads:
@@ -206,7 +236,7 @@ def run_reproduce(options: argparse.Namespace) -> None:
 
 def run_ablation(options: argparse.Namespace) -> None:
     """One entry an ingredient."""
-    model = options.model or _installed_model()
+    model = options.language_model or _installed_model()
     if options.threads:
         torch.set_num_threads(options.threads)
     config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
@@ -229,7 +259,7 @@ def run_ablation(options: argparse.Namespace) -> None:
 
 def run_pyramid(options: argparse.Namespace) -> None:
     """One entry a row."""
-    model = options.model or _installed_model()
+    model = options.language_model or _installed_model()
     if options.threads:
         torch.set_num_threads(options.threads)
     data = None
@@ -254,6 +284,47 @@ def run_pyramid(options: argparse.Namespace) -> None:
         accuracy, minutes = 100 * figures["models"]["ours"]["accuracy"], figures["train_seconds"] / 60
         print(
             f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}", flush=True
+        )
+
+
+def run_stress(options: argparse.Namespace) -> None:
+    """One entry a model."""
+    noisy = options.label_noise is not None
+    if noisy and not 0 < options.label_noise < 1:
+        raise SystemExit(f"--label-noise must lie in (0, 1), got {options.label_noise}.")
+    source = LanguageModel(
+        folder=options.language_model or _installed_model(), cache=options.tables, states_gb=options.states_gb
+    )
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    asked = {
+        "label_noise": options.label_noise,
+        "draws": None if noisy else options.draws,
+        "attacked": None if noisy else options.attack,
+        "budget": None if noisy else options.budget,
+        "seed": options.seed,
+    }
+    data = None
+    for name in [options.model] if options.model else LABEL_NOISE_MODELS if noisy else MODELS:
+        key = {
+            "model": name,
+            "set": options.set,
+            "limit": options.limit,
+            "test_rows": options.test_rows,
+            **asked,
+        }
+        if not _begins("stress", key, options):
+            continue
+        data = data or read_dataset(
+            options.set, options.data, limit=options.limit, test_limit=options.test_rows
+        )
+        figures = run_model(name, data, **asked, threads=options.threads, source=source)
+        path = add("stress", key, figures, options.results)
+        shown = {"accuracy": round(100 * figures["clean"]["accuracy"], 2)}
+        shown |= {part: figures[part] for part in ("relative_area", "worst") if part in figures}
+        print(
+            f"{_words(key)}: {shown}, trained in {figures['train_seconds'] / 60:.1f} min; {path.name}",
+            flush=True,
         )
 
 

@@ -66,7 +66,12 @@ class Dataset:
 
 
 def read_dataset(
-    name: str, folder: str | None, *, fold: int | None = None, limit: int | None = None
+    name: str,
+    folder: str | None,
+    *,
+    fold: int | None = None,
+    limit: int | None = None,
+    test_limit: int | None = None,
 ) -> Dataset:
     """A data set by name.
 
@@ -74,7 +79,8 @@ def read_dataset(
         name: One of `SETS`.
         folder: Folder of the sets; None takes the environment variable TEXTLATTICE_DATA.
         fold: Of `rt2k` only, and required there: the fold to test on; the other nine are trained on.
-        limit: At most so many random rows of each part, the same every time; for trials, never for a table.
+        limit: At most so many random rows of each part, the same every time; the fewer are among the more.
+        test_limit: Of the test rows, in place of `limit`.
     """
     if name not in SETS:
         raise SystemExit(f"unknown data set {name!r}: expected one of {', '.join(SETS)}.")
@@ -96,7 +102,7 @@ def read_dataset(
         )
         folds = np.concatenate([folds for _, folds in parts])
         train, test = whole.take(np.flatnonzero(folds != fold)), whole.take(np.flatnonzero(folds == fold))
-    return Dataset(name=name, train=_limited(train, limit), test=_limited(test, limit))
+    return Dataset(name=name, train=_limited(train, limit), test=_limited(test, test_limit or limit))
 
 
 def thinned_labels(labels: Sequence[Label]) -> list[Label]:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # scripts,
 tests_of_that_name = sys.modules.pop("reliability", None)
 NAMES = (
     "ablation accuracy graph_study neural pictures plot pyramid_study records reliability reproduction run sets speed "
-    "vectors"
+    "stress_study vectors"
 )
 (
     ablation,
@@ -28,6 +28,7 @@ NAMES = (
     run,
     sets,
     speed,
+    stress_study,
     vectors,
 ) = (import_module(name) for name in NAMES.split())
 sys.path.pop(0)

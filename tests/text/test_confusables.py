@@ -59,7 +59,7 @@ def test_folding_is_a_choice_and_finds_the_original():
 
 
 def test_each_pair_is_one_letter_and_another_of_the_same_case():
-    pairs = [(latin, other) for latin, *others in confusables._LATIN for other in others]
+    pairs = [(alike[0], other) for alike in confusables._LATIN for other in alike[1:]]
     assert len({other for _, other in pairs}) == len(pairs)
     for latin, other in pairs:
         assert latin.isascii()

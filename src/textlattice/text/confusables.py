@@ -27,7 +27,7 @@ _LATIN = (
     *("hհ", "nո", "uս", "oօ"),  # Armenian
     "gɡ",  # the script g, which counts as Latin, too
 )
-_FOLDED = str.maketrans({other: latin for latin, *others in _LATIN for other in others})
+_FOLDED = str.maketrans({other: alike[0] for alike in _LATIN for other in alike[1:]})
 _OTHERS = "".join(map(chr, _FOLDED))
 _OTHER = regex.compile(f"[{_OTHERS}]")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
