@@ -73,7 +73,7 @@ def draw_noise(models: dict[str, dict[str, list[float]]], levels: list[float], p
         _plain(panel)
     figure.supxlabel("spoiled characters or words, %")
     figure.supylabel("accuracy, %")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     _save(figure, path)
 
 
