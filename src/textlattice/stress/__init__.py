@@ -1,1 +1,1 @@
-"""What noise does to answers: corrupted texts, curves by strength, an attack with a budget."""
+"""What noise does to answers: curves by strength, an attack with a budget; the noise itself is `text/noise.py`."""
