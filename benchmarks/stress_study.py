@@ -10,7 +10,7 @@ import numpy as np
 from accuracy import Telling, judge
 from cells import NONE, table_of
 from neural import Probabilities
-from pyramid_study import OURS, LanguageModel, Ours, baseline_of, inputs_of
+from pyramid_study import FINE_TUNED, OURS, LanguageModel, Ours, baseline_of, inputs_of
 from sets import Dataset, Part
 from textlattice.stress.attack import attack
 from textlattice.stress.curves import stress_curves
@@ -31,6 +31,7 @@ MODELS: dict[str, Ours | None] = {
     "tfidf_lr": None,
     "char_svm": None,
     "frozen MiniLM + LR": None,
+    FINE_TUNED: None,
 }
 """What `fit` trains for each name; None where `baseline_of` trains it."""
 LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "tfidf_lr")

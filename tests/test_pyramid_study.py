@@ -74,6 +74,7 @@ def test_settings_of_every_row():
 
 def test_every_row_can_be_run_and_stands_in_a_table_beside_the_pyramid():
     runnable = {*pyramid_study.OURS, *pyramid_study.LINEAR, *neural.NETWORKS, *pyramid_study.FROZEN}
+    runnable.add(pyramid_study.FINE_TUNED)
     uneven = pyramid_study.UNEVEN
     assert runnable - {*pyramid_study.WEIGHED} | {*uneven} == {*pyramid_study.ROWS}
     assert {name for name, _ in uneven.values()} <= runnable
@@ -130,6 +131,8 @@ def run_study(small_sets, tmp_path, monkeypatch):
         "tfidf_lr",
         "GCN",
         "frozen MiniLM + LR",
+        "fine-tuned MiniLM, 256 tokens",
+        "pyramid, language model tuned by LoRA",
         "pyramid over our own encoder",
     ],
 )
