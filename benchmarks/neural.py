@@ -3,34 +3,38 @@
 Each is trained on the fit rows, its epoch or penalty chosen by log loss on the selection rows; none reads test rows.
 """
 
-import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from textlattice.batch.sampler import balanced_batches
-from textlattice.batch.text_batch import map_arrays
-from textlattice.encoders.language_model import LanguageModelEncoder
+from textlattice.batch.pyramid_batch import PieceWindows
+from textlattice.batch.text_batch import ArrayT, Documents
+from textlattice.config import Config, TextConfig
+from textlattice.encoders.language_model import LEARN_AT_ONCE, LanguageModelEncoder
 from textlattice.encoders.tuned import TunedEncoder
-from textlattice.hashing import mix
+from textlattice.models.classifier import Classifier
 from textlattice.nn.ragged import segment_max, segment_mean
+from textlattice.progress import Progress
+from textlattice.task import Task, softmax
 from textlattice.text.document import Document, TextReader
 from textlattice.text.lookup import find_rows
-from textlattice.text.vocabulary import known_words, word_keys
-from textlattice.training.optim import one_cycle
+from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
+from textlattice.training.checkpoint import Checkpoint, training_run
+from textlattice.training.network import Budget, network_logits
+from textlattice.training.network import train_network as train_steps
+from textlattice.training.objectives import objective_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the import itself warns
@@ -39,9 +43,16 @@ with warnings.catch_warnings():
 Probabilities = Callable[[Sequence[str]], np.ndarray]
 WIDTH, HIDDEN, DROPOUT = 128, 128, 0.3
 EPOCHS, BATCH, RATE = 8, 64, 1e-3
+NO_KEYS = np.empty(0, np.uint64)
+NO_VOCABULARY = Vocabulary(words=NO_KEYS, ngrams=NO_KEYS, injected=NO_KEYS)
 WINDOW = 3
 """Words on each side that a word of a graph is joined with."""
-TUNE_EPOCHS, TUNE_BATCH, TUNE_RATE = 3, 32, 5e-5
+TUNING = {
+    **{"train.epochs": 3, "train.batch_size": 32, "train.least_steps": 1, "train.learning_rate": 1e-3},
+    **{"train.tune": "full", "train.tune_learning_rate": 5e-5, "train.tune_bfloat16": True},
+    **{"train.weight_decay": 0.01, "train.ema_decay": 0.0, "train.label_smoothing": 0.0},
+}
+"""How a language model learns that stands beside the pyramid: the usual way."""
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
@@ -184,110 +195,140 @@ def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> 
     return probabilities
 
 
-class FineTuned(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class PieceBatch(Generic[ArrayT]):
+    """The first pieces of texts.
+
+    Args:
+        pieces: As a language model reads them.
+        documents: Whose each piece is.
+    """
+
+    pieces: PieceWindows[ArrayT]
+    documents: Documents[ArrayT]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstPieces:
+    """Makes batches of the first pieces of texts.
+
+    Args:
+        encoder: The language model that they are for.
+        most_tokens: Pieces of a text at most, special ones included.
+    """
+
+    encoder: LanguageModelEncoder
+    most_tokens: int
+    vocabulary: Vocabulary = NO_VOCABULARY
+
+    def collate(self, documents: Sequence[Document]) -> PieceBatch[np.ndarray]:
+        """A batch."""
+        most = own_tokens(self.encoder, self.most_tokens)
+        cut = [self.encoder.tokenizer.pieces(document.normalised.text)[0][:most] for document in documents]
+        counts = np.array([*map(len, cut)], np.int32)
+        owner = np.repeat(np.arange(len(cut), dtype=np.int32), counts)
+        doc_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        pieces = self.encoder.windows_of(cut, LEARN_AT_ONCE)
+        return PieceBatch(pieces=pieces, documents=Documents(doc_ptr=doc_ptr, doc_index=owner))
+
+    def collate_for_training(self, documents: Sequence[Document], salt: int) -> PieceBatch[np.ndarray]:
+        """The same: nothing is drawn."""
+        return self.collate(documents)
+
+
+class FineTuned(Classifier):
     """The mean last state of a language model that learns, and one layer.
 
     Args:
         encoder: The language model; a copy of it learns.
         num_labels: Labels.
-        most_tokens: Pieces from the beginning of a text that are read, special ones included.
     """
 
-    def __init__(self, encoder: LanguageModelEncoder, num_labels: int, most_tokens: int) -> None:
+    def __init__(self, encoder: LanguageModelEncoder, num_labels: int) -> None:
         super().__init__()
-        self.tuned = TunedEncoder(encoder, "full", rank=0, bfloat16=True)
-        self.output = nn.Linear(encoder.channels, num_labels)
+        self.encoder = TunedEncoder(encoder, "full", rank=0, bfloat16=True)
         self.dropout = nn.Dropout(0.1)
-        self.encoder = encoder
-        self.most_pieces = most_tokens - len(encoder.before) - len(encoder.after)
+        self.output = nn.Linear(encoder.channels, num_labels)
 
-    def forward(self, texts: Sequence[str]) -> Tensor:
-        """Logits; a text without a token has the logits of zeros."""
-        cut = [self.encoder.tokenizer.pieces(text)[0][: self.most_pieces] for text in texts]
-        rows = torch.zeros(len(texts), self.encoder.channels)
-        pieces = map_arrays(self.encoder.windows_of(cut), torch.from_numpy)
-        doc_index = torch.repeat_interleave(torch.arange(len(texts)), torch.tensor([*map(len, cut)]))
-        if len(doc_index):
-            doc_ptr = F.pad(torch.tensor([*map(len, cut)]).cumsum(0), (1, 0))
-            rows = segment_mean(self.tuned.read(pieces)[-1], doc_index, doc_ptr)
-        return self.output(self.dropout(rows))
+    def tuned(self) -> list[nn.Parameter]:
+        """Parameters of the language model."""
+        return [*self.encoder.parameters()]
+
+    def deep_logits(self, batch: PieceBatch[Tensor]) -> Tensor:
+        """Logits; those of a text without a piece are of zeros."""
+        states = self.encoder.read(batch.pieces)[-1]
+        mean = segment_mean(states, batch.documents.doc_index, batch.documents.doc_ptr)
+        return self.output(self.dropout(mean))
 
 
 def fine_tuned(
     parts: Parts, encoder: LanguageModelEncoder, *, most_tokens: int, seed: int, folder: Path
-) -> Probabilities:
-    """A language model that learns for `TUNE_EPOCHS` passes; the best pass by log loss on the selection rows stays.
+) -> tuple[Probabilities, float]:
+    """A language model that learns; the best pass by log loss on the selection rows stays.
 
-    After each pass it is written, and a run that was cut goes on from there.
+    A run that was cut goes on after its last pass.
 
     Args:
         parts: Rows.
-        encoder: The language model.
-        most_tokens: Tokens from the beginning of a text that are read.
-        seed: Of the first layer's weights, the order of rows and dropout.
-        folder: Where passes are kept while it is under way.
+        encoder: The language model, of which a copy learns.
+        most_tokens: Pieces from the beginning of a text that are read, special ones included.
+        seed: Of the first weights of the layer, the order of rows and dropout.
+        folder: Where passes are kept until all are done.
+
+    Returns:
+        The model, and the seconds that runs before this one took.
     """
+    config = Config().with_settings(TUNING | {"train.seed": seed}).train
+    run = training_run(
+        Config(train=config), [parts, encoder.digest.hex(), most_tokens], threads=torch.get_num_threads()
+    )
+    checkpoint = Checkpoint(folder / run.digest[:16], run)
+    if checkpoint.exists():
+        checkpoint.resume()
+    former, best = checkpoint.seconds_spent, checkpoint.stage("best")
     torch.manual_seed(seed)
-    model = FineTuned(encoder, parts.num_labels, most_tokens)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=TUNE_RATE, weight_decay=0.01)
-    loads = np.array([*map(len, parts.fit_texts)])
-    batches = [balanced_batches(loads, TUNE_BATCH, seed=seed, epoch=epoch) for epoch in range(TUNE_EPOCHS)]
-    total = sum(map(len, batches))
+    model, collator = (
+        FineTuned(encoder, parts.num_labels),
+        FirstPieces(encoder=encoder, most_tokens=most_tokens),
+    )
+    reader = TextReader(config=TextConfig(tokenizer="file"), cut=encoder.tokenizer)
+    documents = [reader.read(text) for text in parts.fit_texts]
+    names = tuple(map(str, range(parts.num_labels)))
+    task = Task(labels=names, priors=(1 / parts.num_labels,) * parts.num_labels)
 
     def probabilities(texts: Sequence[str]) -> np.ndarray:
-        model.eval()
-        with torch.inference_mode():
-            found = [model(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
-        return torch.cat(found).double().softmax(1).numpy()
+        return softmax(network_logits(model.eval(), collator, [reader.read(text) for text in texts]))
 
-    losses = _take_up(model, optimiser, folder)
-    for epoch in range(len(losses), TUNE_EPOCHS):
-        model.train()
-        step = sum(map(len, batches[:epoch]))
-        for number, rows in enumerate(batches[epoch], step):
-            for group in optimiser.param_groups:
-                group["lr"] = TUNE_RATE * one_cycle(number, total, warm_up=0.1)
-            torch.manual_seed(mix(seed, number))
-            logits = model([parts.fit_texts[row] for row in rows])
-            optimiser.zero_grad()
-            F.cross_entropy(logits, torch.from_numpy(parts.fit_targets[rows])).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-        losses.append(_log_loss(parts, probabilities(parts.selection_texts)))
-        print(f"  pass {epoch + 1}: log loss {losses[-1]:.4f}", file=sys.stderr, flush=True)
-        _put_down(model, optimiser, losses, folder)
-    best = load_file(folder / f"{int(np.argmin(losses))}.safetensors")
-    model.load_state_dict({name: best[name] for name in model.state_dict()})
-    return probabilities
+    def on_epoch(epoch: int, train_loss: float) -> bool:
+        loss = _log_loss(parts, probabilities(parts.selection_texts))
+        print(f"  pass {epoch}: log loss {loss:.4f}", file=sys.stderr, flush=True)
+        if loss < best.get("loss", np.inf):
+            state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+            best.update(loss=loss, state=state)
+        return True
 
-
-def _put_down(model: nn.Module, optimiser: torch.optim.Optimizer, losses: list[float], folder: Path) -> None:
-    """Writes what the next pass reads of this one: weights, moments, losses."""
-    tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        for moment, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"{moment} {name}"] = value
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / "aside"
-    save_file(tensors, aside, metadata={"losses": json.dumps(losses)})
-    aside.replace(folder / f"{len(losses) - 1}.safetensors")
+    train_steps(
+        model,
+        collator,
+        documents,
+        parts.fit_targets,
+        torch.ones(len(documents)),
+        config,
+        objective=objective_of(task, config),
+        total_steps=config.total_steps(len(documents)),
+        budget=Budget(None, time.monotonic() - former),
+        on_epoch=on_epoch,
+        progress=Progress(),
+        checkpoint=checkpoint,
+    )
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in best["state"].items()})
+    checkpoint.remove()
+    return probabilities, former
 
 
-def _take_up(model: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> list[float]:
-    """Puts back the newest pass of a folder; the losses of all, none where nothing was written."""
-    paths = [folder / f"{epoch}.safetensors" for epoch in range(TUNE_EPOCHS)]
-    newest = max((path for path in paths if path.exists()), default=None)
-    if newest is None:
-        return []
-    tensors = load_file(newest)
-    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
-    for name, parameter in model.named_parameters():
-        if f"exp_avg {name}" in tensors:
-            moments = ("step", "exp_avg", "exp_avg_sq")
-            optimiser.state[parameter] = {moment: tensors[f"{moment} {name}"].clone() for moment in moments}
-    with safe_open(newest, "pt") as file:
-        losses: list[float] = json.loads(file.metadata()["losses"])
-    return losses
+def own_tokens(encoder: LanguageModelEncoder, most_tokens: int) -> int:
+    """Tokens of a text that are read where so many are read with the special ones."""
+    return most_tokens - len(encoder.before) - len(encoder.after)
 
 
 def _word_rows(document: Document, reader: TextReader, known: np.ndarray) -> np.ndarray:
@@ -315,13 +356,17 @@ def frozen_regression(
         parts: Rows.
         encoder: The language model; its last layer is read.
         reader: Cuts texts into its tokens.
-        most_tokens: Tokens from the beginning of a text that are read; None reads all.
+        most_tokens: Tokens from the beginning of a text that are read, special ones included; None reads all.
     """
 
     def features(texts: Sequence[str]) -> np.ndarray:
         rows = []
         for text in texts:
-            states = encoder.states([reader.read(text)])[:most_tokens, -encoder.channels :]
+            document = reader.read(text)
+            if most_tokens is not None and document.num_tokens > own_tokens(encoder, most_tokens):
+                end = document.ends[own_tokens(encoder, most_tokens) - 1]
+                document = reader.read(document.normalised.text[:end])
+            states = encoder.states([document])[:, -encoder.channels :]
             mean = states.mean(0) if len(states) else np.zeros(encoder.channels, np.float32)
             rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
         return np.array(rows)

@@ -5,7 +5,9 @@ import pytest
 
 from benchmark_scripts import neural
 from encoders.models import write_bert
+from textlattice.config import TextConfig
 from textlattice.encoders.language_model import open_encoder
+from textlattice.text.document import TextReader
 
 TEXTS, TARGETS = ["a film film .", "a hopeless hope ."] * 40, np.array([1, 0] * 40)
 
@@ -24,35 +26,50 @@ def parts():
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    monkeypatch.setattr(neural, "TUNE_RATE", 1e-2)
-    monkeypatch.setattr(neural, "TUNE_BATCH", 4)
+    fast = {"train.tune_learning_rate": 1e-2, "train.learning_rate": 1e-2, "train.batch_size": 4}
+    monkeypatch.setattr(neural, "TUNING", neural.TUNING | fast)
 
 
 def test_it_learns_and_reads_no_more_than_so_many_tokens(encoder, parts, tmp_path):
     before = encoder.digest
-    found = neural.fine_tuned(parts, encoder, most_tokens=5, seed=0, folder=tmp_path / "run")
+    found, former = neural.fine_tuned(parts, encoder, most_tokens=5, seed=0, folder=tmp_path / "run")
+    assert former == 0
     assert (found(TEXTS).argmax(1) == TARGETS).all()
     np.testing.assert_allclose(found(["a film film hope hope hope"]), found(["a film film"]), atol=1e-6)
     assert np.isfinite(found(["", "hope " * 100])).all()
     encoder._digest = None
     assert encoder.digest == before
+    assert not any((tmp_path / "run").iterdir())  # so that no other run takes what this one has learned
 
 
 def test_a_run_that_was_cut_ends_as_one_that_was_not(encoder, parts, tmp_path, monkeypatch):
-    whole = neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "whole")(TEXTS)
-    put_down, kept = neural._put_down, []
+    whole, _ = neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "whole")
+    passes, log_loss = [], neural._log_loss
 
     def dying(*arguments):
-        put_down(*arguments)
-        kept.append(len(arguments[2]))
-        if kept == [1]:
+        passes.append(1)
+        if len(passes) == 2:
             raise KeyboardInterrupt
+        return log_loss(*arguments)
 
-    monkeypatch.setattr(neural, "_put_down", dying)
+    monkeypatch.setattr(neural, "_log_loss", dying)
     with pytest.raises(KeyboardInterrupt):
         neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "cut")
-    again = neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "cut")(TEXTS)
-    assert kept == [1, 2, 3]
-    np.testing.assert_array_equal(again, whole)
-    neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "cut")
-    assert kept == [1, 2, 3]
+    again, former = neural.fine_tuned(parts, encoder, most_tokens=8, seed=0, folder=tmp_path / "cut")
+    assert len(passes) == 4  # the first, the one that died, and two more
+    assert former > 0
+    np.testing.assert_array_equal(again(TEXTS), whole(TEXTS))
+
+
+def test_another_language_model_is_another_run(encoder, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(neural.Checkpoint, "remove", lambda checkpoint: None)
+    other = open_encoder(write_bert(tmp_path / "other", seed=1), "bert", num_layers=1)
+    for number, model in enumerate((encoder, other), 1):
+        assert neural.fine_tuned(parts, model, most_tokens=8, seed=0, folder=tmp_path / "both")[1] == 0
+        assert len([*(tmp_path / "both").iterdir()]) == number
+
+
+def test_frozen_or_not_it_reads_the_same_tokens(encoder, parts):
+    reader = TextReader(config=TextConfig(tokenizer="file"), cut=encoder.tokenizer)
+    frozen = neural.frozen_regression(parts, encoder, reader, most_tokens=5)
+    np.testing.assert_allclose(frozen(["a film film hope hope"]), frozen(["a film film"]), atol=1e-6)

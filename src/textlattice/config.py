@@ -446,7 +446,8 @@ class TrainConfig:
             small addition, `full` changes all of its numbers.
         tune_learning_rate: Peak for the language model; None takes 3e-4 with `lora`, 5e-5 with `full`.
         lora_rank: Rank of the additions.
-        tune_bfloat16: Whether the language model computes its training steps in bfloat16.
+        tune_bfloat16: Whether the language model computes its training steps in bfloat16: faster on a processor with
+            instructions for it, many times slower on another.
         noise: Share of the documents of each training step that the network reads from a spoiled text, in [0, 1); the
             wide branch, and the rows that choose and calibrate, stay as they are.
         word_vectors: What word rows begin as: vectors of `cooccurrence` in the fit rows, or `random` small numbers.
@@ -474,7 +475,7 @@ class TrainConfig:
     tune: Literal["none", "lora", "full"] = "none"
     tune_learning_rate: float | None = None
     lora_rank: int = 8
-    tune_bfloat16: bool = True
+    tune_bfloat16: bool = False
     noise: float = 0.0
     word_vectors: Literal["cooccurrence", "random"] = "cooccurrence"
     class_weight: Literal["none", "balanced"] = "none"

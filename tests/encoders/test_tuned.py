@@ -56,6 +56,21 @@ def read(encoder, tuned, texts):
         return torch.cat(tuned.eval()(batch_of(encoder, texts)), 1).numpy()
 
 
+def test_windows_that_are_run_twice_have_the_same_gradient(encoder, monkeypatch):
+    gradients = []
+    for most in (1 << 20, 64):
+        monkeypatch.setattr("textlattice.encoders.language_model.LEARN_AT_ONCE", most)
+        tuned, batch = made(encoder, "full").train(), batch_of(encoder, TEXTS[2:])
+        tuned.network.config.hidden_dropout_prob = 0.0
+        for module in tuned.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        torch.cat(tuned(batch), 1).square().sum().backward()
+        gradients.append(tuned.network.embeddings.word_embeddings.weight.grad)
+        assert (len(batch.pieces.windows) > 1) == (most == 64)
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_before_it_learns_its_states_are_those_of_the_frozen_model(encoder, how):
     reader = TextReader(config=TextConfig(tokenizer="file"), cut=encoder.tokenizer)

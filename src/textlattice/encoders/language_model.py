@@ -24,7 +24,8 @@ SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 _LONGEST = 4096  # pieces of a window where the model names no limit, or a larger one
 _OVERLAP = 4  # a window shares 1/4 of its pieces with the one before it
 _RUN_AT_ONCE = 8192  # pieces, padding included
-_LEARN_AT_ONCE = 2048  # the same where it learns: windows of one length waste the least
+LEARN_AT_ONCE = 2048
+"""The same where it learns: the fewer, the less is filled up and the less must be remembered."""
 _SPARE = 2  # positions that some models leave unused at the start
 
 
@@ -112,30 +113,34 @@ class LanguageModelEncoder:
 
     def read(self, texts: Sequence[str]) -> list[Float16[np.ndarray, "_ width"]]:
         """The states of texts by running the model."""
-        pieces = [self.tokenizer.pieces(text) for text in texts]
-        width = len(self.layers) * self.channels
-        read = [np.zeros((len(ids), width), np.float16) for ids, _ in pieces]
-        for part in self._batches([ids for ids, _ in pieces], _RUN_AT_ONCE):
-            for (row, start, ids), states in zip(part, self._run([ids for _, _, ids in part]), strict=True):
-                owned = owned_pieces(start, len(ids), len(read[row]), self.window)
-                read[row][start + owned.start : start + owned.stop] = states[owned]
-        return [states[places] for states, (_, places) in zip(read, pieces, strict=True)]
+        cut = [self.tokenizer.pieces(text) for text in texts]
+        pieces = self.windows_of([ids for ids, _ in cut], _RUN_AT_ONCE)
+        nothing = np.empty((0, len(self.layers) * self.channels), np.float16)
+        rows = np.concatenate([nothing, *map(self._run, pieces.windows)])
+        bounds = np.cumsum([len(ids) for ids, _ in cut])[:-1]
+        of_texts = np.split(pieces.place, bounds) if cut else []
+        return [rows[place[tokens]] for place, (_, tokens) in zip(of_texts, cut, strict=True)]
 
     def pieces(self, documents: Sequence[Document]) -> PieceWindows[np.ndarray]:
         """The same windows for a network that learns; documents are whole texts."""
         cut = [self.tokenizer.pieces(document.normalised.text) for document in documents]
-        read = self.windows_of([ids for ids, _ in cut])
+        read = self.windows_of([ids for ids, _ in cut], LEARN_AT_ONCE)
         starts = np.cumsum([0, *(len(ids) for ids, _ in cut)])
         tokens = [start + places for start, (_, places) in zip(starts[:-1], cut, strict=True)]
         return PieceWindows(
             windows=read.windows, place=read.place[np.concatenate([np.empty(0, np.int64), *tokens])]
         )
 
-    def windows_of(self, texts: Sequence[Int64[np.ndarray, " _"]]) -> PieceWindows[np.ndarray]:
-        """Windows of texts given as numbers of pieces, each piece of them a token."""
+    def windows_of(self, texts: Sequence[Int64[np.ndarray, " _"]], most: int) -> PieceWindows[np.ndarray]:
+        """Windows of texts given as numbers of pieces, each piece of them a token.
+
+        Args:
+            texts: Numbers of the pieces of each.
+            most: Pieces that are run together, what is filled up included; at least one window.
+        """
         found = [np.empty(len(ids), np.int64) for ids in texts]
         windows, offset = [], 0
-        for part in self._batches(texts, _LEARN_AT_ONCE):
+        for part in self._batches(texts, most):
             windows.append(self._framed([ids for _, _, ids in part]))
             width = windows[-1].ids.shape[1]
             for number, (row, start, ids) in enumerate(part):
@@ -172,17 +177,16 @@ class LanguageModelEncoder:
             filled=np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows], np.int64),
         )
 
-    def _run(self, windows: Sequence[Int64[np.ndarray, " _"]]) -> list[Float16[np.ndarray, "_ width"]]:
-        """The states of windows of about one length, without those of special tokens."""
-        framed = map_arrays(self._framed(windows), torch.from_numpy)
+    def _run(self, windows: Pieces[np.ndarray]) -> Float16[np.ndarray, "num_pieces width"]:
+        """The states of windows, row by row, those of special pieces and of what is filled up too."""
+        framed = map_arrays(windows, torch.from_numpy)
         with torch.inference_mode():
             states = run_layers(self.network, framed, self.layers)
             if not states[framed.filled.bool()].isfinite().all():
                 raise DataError("the language model gives states that are not finite; take another model.")
             largest = torch.finfo(torch.float16).max
-            halves = states.clamp(-largest, largest).half().numpy()
-        first = len(self.before)
-        return [half[first : first + len(ids)] for half, ids in zip(halves, windows, strict=True)]
+            halves: np.ndarray = states.clamp(-largest, largest).half().flatten(0, 1).numpy()
+        return halves
 
     def files(self) -> dict[str, bytes]:
         """What a model folder keeps of it, the tokenizer aside."""

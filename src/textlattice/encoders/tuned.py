@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch
+from textlattice.batch.pyramid_batch import Pieces, PieceWindows, PyramidBatch
 from textlattice.encoders.language_model import LanguageModelEncoder, run_layers
 from textlattice.errors import MissingExtraError
 
@@ -42,9 +43,14 @@ class TunedEncoder(nn.Module):
         return self.read(batch.pieces)
 
     def read(self, pieces: PieceWindows[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
-        """The states of the tokens of windows."""
+        """The states of the tokens of windows.
+
+        Of several tables of windows nothing is remembered for the way back but the states: each is run once more there,
+        so that the memory of a step does not grow with the length of its texts.
+        """
+        run = run_layers if len(pieces.windows) < 2 else _run_layers_twice
         with torch.autocast("cpu", torch.bfloat16, enabled=self.training and self.halves_steps):
-            read = [run_layers(self.network, window, self.layers) for window in pieces.windows]
+            read = [run(self.network, window, self.layers) for window in pieces.windows]
         rows = torch.cat(
             [torch.empty(0, sum(self.widths)), *(states.float().flatten(0, 1) for states in read)]
         )
@@ -55,14 +61,20 @@ class TunedEncoder(nn.Module):
         return self.network.merge_and_unload() if hasattr(self.network, "merge_and_unload") else self.network
 
 
+def _run_layers_twice(network: Any, pieces: Pieces[Tensor], layers: list[int]) -> Tensor:
+    """`run_layers`, run again for its gradient."""
+    found: Tensor = checkpoint(run_layers, network, pieces, layers, use_reentrant=False)
+    return found
+
+
 def _with_additions(network: Any, rank: int) -> Any:
     try:
         import peft
     except ImportError:
         raise MissingExtraError("train.tune=lora", "hf") from None
+    settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     with warnings.catch_warnings():
         warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # it asks the network for what `transformers` has renamed
-        settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+            "ignore"
+        )  # of names that `transformers` changed, of matrices that stand the other way
         return peft.get_peft_model(network, settings)

@@ -28,7 +28,7 @@ STATE = "state.json"
 TENSORS = "tensors.safetensors"
 _FORMAT = "textlattice checkpoint 1"
 _ARRAY = "$array"
-_PACKAGES = ("textlattice", "torch", "numpy", "scikit-learn", "scipy")
+_PACKAGES = ("textlattice", "torch", "numpy", "scikit-learn", "scipy", "transformers", "tokenizers", "peft")
 _MOST_OF_THE_TIME = (
     20  # an epoch's end is worth a checkpoint that costs a twentieth of the time since the last
 )

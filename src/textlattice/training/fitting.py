@@ -269,10 +269,10 @@ class Fitting:
         ):  # no branch says anything: the shares do, or the cut points that say them
             bias = np.zeros_like(bias) if self.task.kind == "ordinal" else self.task.empty_logits
         model.join(torch.from_numpy(a * wide.weight), torch.from_numpy(bias), b)
-        collator = end_tuning(model.eval(), collator)
+        model.eval()
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise TrainingError("the trained weights are not finite; try a smaller train.learning_rate.")
-        return collator
+        return end_tuning(model, collator)
 
     def calibrated(
         self, mixture: Mixture, logits: Float[np.ndarray, "num_rows num_outputs"], corpus: Corpus

@@ -33,21 +33,19 @@ def adamw(
         tune_rate: That peak.
     """
     own = {id(parameter) for parameter in tuned}
-    groups = [
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in own, parameter.ndim <= 1), []).append(parameter)
+    settings = [
         {
-            "params": [
-                p
-                for p in model.parameters()
-                if p.requires_grad and (id(p) in own) == is_tuned and (p.ndim > 1) == is_matrix
-            ],
-            "weight_decay": weight_decay if is_matrix else 0.0,
+            "params": parameters,
+            "weight_decay": 0.0 if is_vector else weight_decay,
             "peak": tune_rate if is_tuned else learning_rate,
         }
-        for is_tuned in (False, True)
-        for is_matrix in (True, False)
+        for (is_tuned, is_vector), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
-    used = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(used, lr=learning_rate, betas=betas, fused=True)
+    return torch.optim.AdamW(settings, lr=learning_rate, betas=betas, fused=True)
 
 
 def one_cycle(step: int, total: int, *, warm_up: float = 0.15) -> float:

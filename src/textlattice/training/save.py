@@ -142,7 +142,7 @@ def _encoder_line(trained: Trained, named: dict[str, Any] | None) -> str:
         "none": "as it was",
         "lora": "with additions that were learned here",
         "full": "trained further here",
-    }[trained.config.train.tune]
+    }[trained.config.train.tune if trained.record["sum"]["epoch"] else "none"]
     return f"- It holds the language model{name}, {encoder.cost()['parameters']:,} parameters, {learned}.\n"
 
 
