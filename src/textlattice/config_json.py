@@ -51,6 +51,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if isinstance(hint, type) and type(value) is hint:
         return value
     name = str(hint) if origin else getattr(hint, "__name__", str(hint))
+    if origin is tuple and not isinstance(value, list | tuple):
+        name = f"a list, such as [{value!r}]"
     expected = f"one of {', '.join(map(str, args))}" if origin is Literal else name
     raise ConfigError(f"{where} must be {expected}, got {value!r}.")
 

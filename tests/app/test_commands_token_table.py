@@ -129,6 +129,36 @@ def test_words_are_cut_as_a_training_with_the_same_tokenizer_cuts_them(cli, tmp_
     assert cli(*plain, "--tokenizer", tmp_path / "none").code == 1
 
 
+def test_a_table_for_other_tokens_is_refused(cli, tmp_path, model, reviews):
+    words, tokens = tmp_path / "words.safetensors", tmp_path / "tokens.safetensors"
+    made = ("token-table", model, "--dim", 2, "-o")
+    assert cli(*made, words).code == cli(*made, tokens, "--tokenizer", model).code == 0
+    train = ("train", reviews, "-o", tmp_path / "trained", "--preset", "tiny", "--steps", 2, "--token-table")
+    refused = cli(*train, words, "--tokenizer", model)
+    assert refused.code == 1
+    assert "expected one made for the tokens of a tokenizer file (digest" in refused.err
+    assert "got one for words; give token-table and train the same --tokenizer" in refused.err.replace(
+        "\n", " "
+    )
+    assert "got one for the tokens of a tokenizer file" in cli(*train, tokens).err.replace("\n", " ")
+    assert cli(*train, tokens, "--tokenizer", model).code == 0
+
+
+def test_the_paper_over_a_table_of_tokens(cli, tmp_path, model, reviews):
+    """No scores are told of, and the share of kept edges that a rounding changes is."""
+    table, folder = tmp_path / "tokens.safetensors", tmp_path / "trained"
+    assert cli("token-table", model, "--dim", 2, "-o", table, "--tokenizer", model).code == 0
+    words = ("--tokenizer", model, "--token-table", table, "--threads", 1, "--steps", 2)
+    small = [
+        f"model.{name}" for name in ("channels=16", "num_heads=1", "head_channels=8", "injected_channels=2")
+    ]
+    small = [word for setting in small for word in ("--set", setting)]
+    ran = cli("train", reviews, "-o", folder, "--preset", "paper", *words, *small)
+    assert ran.code == 0, ran.err
+    assert "there is no polarity and subjectivity to read" in ran.err.replace("\n", " ")
+    assert "tokens whose kept edges a rounding changes" in cli("info", folder).out
+
+
 def test_a_lexicon_alone(cli, tmp_path):
     (tmp_path / "afinn.txt").write_text("abhor\t-3\njoy\t5\n")
     ran = cli("token-table", "--lexicon", tmp_path / "afinn.txt", "-o", tmp_path / "scores")

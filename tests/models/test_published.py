@@ -10,6 +10,7 @@ from textlattice.batch.text_batch import map_arrays
 from textlattice.config import Config, GraphConfig, PublishedConfig, TextConfig, preset
 from textlattice.errors import ConfigError
 from textlattice.models.published import PublishedClassifier, flip_rate, strongest_edges
+from textlattice.models.weights import engine_files, load_model
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, word_keys
 
@@ -145,6 +146,26 @@ def test_a_text_alone_is_the_same_text_in_any_company(name):
         order = np.random.default_rng(seed).permutation(len(TEXTS)).tolist()
         found = logits(model, config, [TEXTS[place] for place in order])
         torch.testing.assert_close(found, alone[order], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_weights_come_back_from_a_file(name):
+    config = changed(SMALL, **ABLATIONS[name])
+    model = make(config)
+    again = load_model(engine_files(model), config, model.output.out_features, VOCABULARY)
+    torch.testing.assert_close(logits(again, config, TEXTS), logits(model, config, TEXTS), rtol=0, atol=0)
+
+
+def test_the_scale_of_vectors_is_no_matter_that_of_scores_is():
+    model = make(SMALL)
+    vectors = torch.randn(len(WORDS), SMALL.model.table_channels)
+    model.fill_injected(vectors)
+    expected = model.vectors.clone()
+    own = SMALL.model.injected_channels
+    assert expected[1:, :own].square().mean().sqrt() == pytest.approx(1, abs=1e-6)
+    assert torch.equal(expected[1:, own:], vectors[:, own:])
+    model.fill_injected(torch.cat([5 * vectors[:, :own], vectors[:, own:]], 1))
+    torch.testing.assert_close(model.vectors, expected)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

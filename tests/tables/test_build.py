@@ -199,6 +199,17 @@ def test_words_are_the_pieces_of_a_tokenizer_if_one_is_given(texts):
     assert build_token_table(texts=texts, settings=TableSettings(dim=2)).table.record["tokenizer"] is None
 
 
+def test_tokens_inside_words_have_their_rows_and_scores(model, tmp_path):
+    (tmp_path / "lexicon.csv").write_text("word,polarity,subjectivity\nhopeless,-1,1\nhopeful,0.5,0.5\n")
+    tokenizer = FileTokenizer(json.dumps(word_piece()).encode())
+    settings = {"model": model, "settings": TableSettings(dim=1), "lexicon": [str(tmp_path / "lexicon.csv")]}
+    table = build_token_table(reader=TextReader(config=TEXT, cut=tokenizer), **settings).table
+    assert vector_of(table, "less")[-2:].tolist() == [-1, 1]
+    assert vector_of(table, "ful")[-2:].tolist() == [0.5, 0.5]
+    assert vector_of(table, "hope")[-2:].tolist() == [-0.25, 0.75]
+    assert vector_of(build_token_table(**settings).table, "less") is None
+
+
 def test_what_makes_no_table(model):
     with pytest.raises(
         ConfigError, match="expected a language model, texts or a lexicon to make it of, got none"

@@ -63,6 +63,38 @@ def test_words_are_taken_to_pieces_as_inside_a_sentence(kind):
     assert [" ".join(tokens[number] for number in own) for own in found] == list(PIECES[name].values())
 
 
+INNER = {
+    "word pieces": {
+        "less": "##less",
+        "ful": "##ful",
+        "film": "film",
+        "hopeless": "hope ##less",
+        "Ly": "##ly",
+    },
+    "byte pairs": {"less": "less", "film": "Ġfilm", "hopeless": "Ġhope less", "Film": "ĠFilm"},
+    "unigram": {"less": "less", "film": "▁film", "hopeless": "▁hope less"},
+    "marked ends": {"fi": "fi", "film": "film</w>", "hop": "hop"},
+}
+
+
+def test_a_token_that_stands_inside_words_is_itself(kind):
+    name, tokens, model = kind
+    words = list(INNER[name])
+    found = pieces(model, words, inner=True)
+    assert [" ".join(tokens[number] for number in own) for own in found] == list(INNER[name].values())
+    numbers = [own[0] for own in found if len(own) == 1]
+    single = [word for word, own in zip(words, found, strict=True) if len(own) == 1]
+    vectors = word_vectors(model, single, "input", inner=True)
+    np.testing.assert_array_equal(vectors.vectors, [[n, n * n] for n in numbers])
+
+
+def test_tokens_inside_words_are_words_where_texts_are_cut_by_the_tokenizer(tmp_path):
+    model = open_language_model(str(write_model(tmp_path, word_piece(), 13)))
+    inside = {"less", "ful", "ly"}
+    assert inside <= set(whole_words(model, TEXT, inner=True))
+    assert not inside & set(whole_words(model, TEXT))
+
+
 def test_case_is_kept_where_keys_keep_it(tmp_path):
     tokenizer = byte_pairs()
     model = open_language_model(str(write_model(tmp_path, tokenizer, len(vocabulary(tokenizer)))))

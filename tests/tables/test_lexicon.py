@@ -196,6 +196,12 @@ def test_words_have_their_own_scores_or_the_mean_of_their_pieces(lexicon):
     np.testing.assert_allclose(counted[1], [(0.125 - 1) / 3, (0.625 + 1) / 3], atol=1e-6)
 
 
+def test_a_word_that_is_a_piece_itself_has_its_scores(lexicon):
+    words, pieces = ["less", "joy", "hope"], [[LESS], [9], [HOPE]]
+    found = word_scores(lexicon, words, TEXT, pieces=pieces, lexicon_pieces=PIECES, inner=True)
+    np.testing.assert_allclose(found, [[-1, 1], [1, 1], [-0.25, 0.75]])
+
+
 def test_without_pieces_unknown_words_are_neutral(lexicon):
     assert word_scores(lexicon, ["joy", "hopelessly"], TEXT).tolist() == [[1, 1], [0, 0]]
     assert word_scores(lexicon, [], TEXT).shape == (0, 2)

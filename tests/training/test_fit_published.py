@@ -93,6 +93,10 @@ def test_the_record_speaks_of_one_branch(trained):
     assert cost["mean_flops"] > cost["flops_per_doc"] > 0
 
 
+def test_the_record_tells_how_many_kept_edges_a_rounding_changes(trained):
+    assert 0 <= trained.record["flip_rate"] < 0.2
+
+
 def test_it_learns(tiny_texts):
     config = dataclasses.replace(SMALL, train=dataclasses.replace(SMALL.train, epochs=25))
     texts, labels = tiny_texts
@@ -123,7 +127,10 @@ def test_polarity_stands_behind_the_vectors(tiny_texts):
         found = trained.model.vectors
         assert found.shape == (len(WORDS) + 1, numbers)
         assert (found[0] == 0).all()
-        np.testing.assert_array_equal(found[1:].numpy(), table.vectors[:, :numbers])
+        np.testing.assert_array_equal(found[1:, width:].numpy(), table.vectors[:, width:numbers])
+        given = table.vectors[:, :width]
+        size = np.linalg.norm(given) / max(given.size, 1) ** 0.5
+        np.testing.assert_allclose(size * found[1:, :width].numpy(), given, rtol=1e-5)
 
 
 def test_a_table_without_a_lexicon_has_no_polarity(tiny_texts):

@@ -15,6 +15,7 @@ from textlattice.app.token_tables import check_table, table_for
 from textlattice.app.tokenizers import named_tokenizer
 from textlattice.errors import MissingExtraError
 from textlattice.runtime.token_table import TokenTable
+from textlattice.text.hf_tokenizer import FileTokenizer
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -142,7 +143,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             found = f"only one class: {targets.seen[0]!r}" if targets.seen else none
             raise ValueError(f"{type(self).__name__} needs rows of two or more classes in y, got {found}.")
         settings = self._config()
-        vectors = self._token_table(settings)
+        tokenizer = None if self.tokenizer is None else named_tokenizer(str(self.tokenizer))
+        vectors = self._token_table(settings, tokenizer)
         with progress() if self.verbose else nullcontext() as listener:
             trained = fit(
                 [texts[row] for row in used],
@@ -153,7 +155,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
                 sample_weight=None if weights is None else weights[used].tolist(),
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
                 token_table=vectors,
-                tokenizer=None if self.tokenizer is None else named_tokenizer(str(self.tokenizer)),
+                tokenizer=tokenizer,
                 encoder=None if self.encoder is None else named_encoder(str(self.encoder), settings),
                 progress=listener,
             )
@@ -236,13 +238,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         ordered[:, self._places()] = columns
         return ordered
 
-    def _token_table(self, settings: config.Config) -> TokenTable | None:
+    def _token_table(self, settings: config.Config, tokenizer: FileTokenizer | None) -> TokenTable | None:
         if self.token_table is None:
             return None
         if isinstance(self.token_table, TokenTable):
-            check_table(self.token_table, settings.text)
+            check_table(self.token_table, settings.text, tokenizer)
             return self.token_table
-        return table_for(Path(self.token_table), settings.text)
+        return table_for(Path(self.token_table), settings.text, tokenizer)
 
     def _config(self) -> config.Config:
         given = {name: getattr(self, name) for name, default in _DEFAULTS.items()}

@@ -6,25 +6,28 @@ from typing import Any
 from textlattice.config import TextConfig
 from textlattice.errors import ConfigError
 from textlattice.runtime.token_table import TokenTable, read_token_table
+from textlattice.text.hf_tokenizer import FileTokenizer
 
 _KEYED_BY = ("normalisation", "lowercase_keys")
 
 
-def table_for(path: Path, config: TextConfig) -> TokenTable:
-    """The table in a file, for a model with these text settings.
+def table_for(path: Path, config: TextConfig, tokenizer: FileTokenizer | None) -> TokenTable:
+    """The table in a file, for a model with these text settings whose texts this tokenizer cuts; None cuts words.
 
     Raises:
         ArtefactError: The file cannot be read.
-        ConfigError: It says that it was made for other text settings, with which words have other keys.
+        ConfigError: It says that it was made for other text settings or another tokenizer, so for other tokens.
         DataError: What it holds is no table.
     """
     table = read_token_table(path)
-    check_table(table, config, f"token table {path}")
+    check_table(table, config, tokenizer, f"token table {path}")
     return table
 
 
-def check_table(table: TokenTable, config: TextConfig, where: str = "token table") -> None:
-    """Does nothing where a table, as far as it says, was made for these text settings.
+def check_table(
+    table: TokenTable, config: TextConfig, tokenizer: FileTokenizer | None, where: str = "token table"
+) -> None:
+    """Does nothing where a table, as far as it says, was made for these text settings and this tokenizer.
 
     Raises:
         ConfigError: It was made for others.
@@ -37,6 +40,16 @@ def check_table(table: TokenTable, config: TextConfig, where: str = "token table
                 f"{where}: expected one made with text.{name}={ours}, got {made_for[name]}; make it again "
                 f"with --set text.{name}={ours}, or train with --set text.{name}={made_for[name]}."
             )
+    made_by, ours = table.record.get("tokenizer"), None if tokenizer is None else tokenizer.digest
+    if "tokenizer" in table.record and made_by != ours:
+        found, wanted = (
+            "words" if digest is None else f"the tokens of a tokenizer file (digest {digest[:12]})"
+            for digest in (made_by, ours)
+        )
+        raise ConfigError(
+            f"{where}: expected one made for {wanted}, got one for {found}; give token-table and train the same "
+            "--tokenizer, or none to both."
+        )
 
 
 def table_figures(table: TokenTable) -> dict[str, Any]:

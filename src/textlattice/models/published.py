@@ -21,6 +21,7 @@ from textlattice.models.classifier import Classifier
 from textlattice.nn.attention import GatV2, attention_weights
 from textlattice.nn.conv import DepthwiseConv, RaggedConv
 from textlattice.nn.gate import rewire
+from textlattice.nn.inject import at_unit_size
 from textlattice.nn.norms import make_norm
 from textlattice.nn.pair_attention import PairAttention
 from textlattice.nn.positions import PositionalEncoding
@@ -191,8 +192,12 @@ class PublishedClassifier(Classifier):
         self.dropout = nn.Dropout(config.dropout)
 
     def fill_injected(self, vectors: Float[Tensor, "num_injected table_channels"]) -> None:
-        """Takes the vectors of a token table, polarity and subjectivity last; they are not trained."""
-        self.vectors[1:] = vectors
+        """Takes the vectors of a token table, polarity and subjectivity last; they are not trained.
+
+        Vectors are divided by their root mean square, so that their scale is no matter; scores stay as they are.
+        """
+        own, scores = vectors[:, : self.num_injected], vectors[:, self.num_injected :]
+        self.vectors[1:] = torch.cat([at_unit_size(own), scores], 1)
 
     @torch.no_grad()
     def join(

@@ -16,7 +16,7 @@ from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.models.classifier import Classifier
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.counted_cost import counted_document_cost, counted_model_cost
-from textlattice.models.published import PublishedClassifier
+from textlattice.models.published import PublishedClassifier, flip_rate
 from textlattice.models.pyramid import PyramidClassifier
 from textlattice.models.pyramid_cost import pyramid_document_cost, pyramid_model_cost
 from textlattice.models.torch_backend import TorchBackend
@@ -70,6 +70,14 @@ def cost_of(
         return model | pyramid_document_cost(collator, config, num_outputs, documents)
     assert isinstance(collator, Collator)
     return model | document_cost(collator, config, num_outputs, documents)
+
+
+def flips_of(model: Classifier, collator: BatchMaker, documents: Sequence[Document]) -> dict[str, float]:
+    """`flip_rate` of a network that cuts its kept edges hard, see there; nothing of another, and without a document."""
+    if not (isinstance(model, PublishedClassifier) and model.num_kept and len(documents)):
+        return {}
+    batch = map_arrays(collator.collate(documents), torch.from_numpy)
+    return {"flip_rate": round(flip_rate(model.eval(), batch), 6)}
 
 
 class WholeEngine:

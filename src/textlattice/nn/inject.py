@@ -86,8 +86,7 @@ class InjectedWordInput(WordInput):
 
     def fill_vectors(self, vectors: Float[Tensor, "num_injected injected_channels"]) -> None:
         """Takes the vectors of a token table, divided by their root mean square, so that their scale is no matter."""
-        scale = torch.linalg.vector_norm(vectors, dtype=torch.float64).item() / vectors.numel() ** 0.5
-        self.vectors[1:] = vectors / (scale or 1.0)
+        self.vectors[1:] = at_unit_size(vectors)
 
     def forward(
         self,
@@ -100,6 +99,12 @@ class InjectedWordInput(WordInput):
         assert injected is not None
         vectors = self.projection(F.embedding(injected, self.vectors))
         return torch.cat([super().forward(forms, form, word), self.dropout(vectors)], 1)
+
+
+def at_unit_size(vectors: Float[Tensor, "num_injected channels"]) -> Float[Tensor, "num_injected channels"]:
+    """The vectors divided by their root mean square; zeros and none at all stay."""
+    scale = torch.linalg.vector_norm(vectors, dtype=torch.float64).item() / max(vectors.numel(), 1) ** 0.5
+    return vectors / (scale or 1.0)
 
 
 def make_word_input(

@@ -14,12 +14,9 @@ class PositionalEncoding(nn.Module):
     Source: CNN-GNN (arXiv 2507.07414), equation 23, after Vaswani et al. 2017.
     """
 
-    frequencies: Tensor
-
     def __init__(self, channels: int) -> None:
         super().__init__()
-        powers = torch.arange(0, channels, 2) / channels
-        self.register_buffer("frequencies", 10_000.0**-powers, persistent=False)
+        self.channels = channels
 
     def forward(
         self,
@@ -29,5 +26,6 @@ class PositionalEncoding(nn.Module):
     ) -> Float[Tensor, "num_tokens channels"]:
         """The tokens with their place added."""
         places = torch.arange(len(doc_index), device=doc_index.device) - doc_ptr.index_select(0, doc_index)
-        angles = places[:, None] * self.frequencies
+        powers = torch.arange(0, self.channels, 2, device=doc_index.device) / self.channels
+        angles = places[:, None] * 10_000.0**-powers
         return tokens + torch.stack([angles.sin(), angles.cos()], 2).flatten(1)

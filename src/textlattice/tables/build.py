@@ -89,7 +89,8 @@ def build_token_table(
 ) -> BuiltTable:
     """A token table.
 
-    With a model, its words are those that are one token of it, those of the texts and those of the lexicon. Without
+    With a model, its words are those that are one token of it, those of the texts and those of the lexicon; where texts
+    are cut by a tokenizer, also what it makes of the inside of words. Without
     one, vectors come from the texts alone. A lexicon adds two channels, polarity and subjectivity, in which words
     that it does not know are 0; beside them the other channels are brought to a root mean square of 1, unless a scale
     is asked for.
@@ -113,7 +114,7 @@ def build_token_table(
         )
     settings, progress = settings or TableSettings(), progress or Progress()
     reader = reader or TextReader(config=TextConfig())
-    config = reader.config
+    config, inner = reader.config, isinstance(reader.cut, FileTokenizer)
     scores = read_lexicon(lexicon, config) if lexicon else None
     corpus = None
     if texts is not None:
@@ -123,12 +124,12 @@ def build_token_table(
     parts: list[WordVectors] = []
     record: dict[str, Any] = {}
     if opened is not None or corpus is not None:
-        vectors, record = _vectors(opened, corpus, scores, settings, config, progress)
+        vectors, record = _vectors(opened, corpus, scores, settings, config, progress, inner=inner)
         parts = [vectors]
     if scores is not None:
         if parts and settings.scale == "none":
             parts = [_at_unit_size(parts[0])]
-        parts.append(_scores(scores, parts, opened, corpus, config, progress))
+        parts.append(_scores(scores, parts, opened, corpus, config, progress, inner=inner))
         if not record:
             told = scores.record
             record = {"source": "a lexicon", "licence": told["licence"], "digest": told["digest"]}
@@ -173,6 +174,8 @@ def _vectors(
     settings: TableSettings,
     config: TextConfig,
     progress: Progress,
+    *,
+    inner: bool,
 ) -> tuple[WordVectors, dict[str, Any]]:
     """Vectors of a model or of texts, short, weighed and scaled, and what the record says of them."""
     record: dict[str, Any]
@@ -188,9 +191,9 @@ def _vectors(
         weights = settings.weights or "none"
     else:
         wanted = [] if corpus is None else corpus.words
-        wanted = distinct([*wanted, *whole_words(model, config, progress)], config)
+        wanted = distinct([*wanted, *whole_words(model, config, progress, inner=inner)], config)
         wanted = distinct([*wanted, *(() if scores is None else scores.words)], config)
-        found = word_vectors(model, wanted, settings.way, progress)
+        found = word_vectors(model, wanted, settings.way, progress, inner=inner)
         record = model.record | {"vectors": settings.way, "method": settings.method}
         weights = settings.weights or ("zipf" if settings.method == "pca" else "none")
         progress.begin(f"reducing {len(found.words):,} vectors by {settings.method}")
@@ -230,6 +233,8 @@ def _scores(
     corpus: Corpus | None,
     config: TextConfig,
     progress: Progress,
+    *,
+    inner: bool,
 ) -> WordVectors:
     """The channels of a lexicon, for its own words and for those of the other parts."""
     words = distinct([*(word for part in parts for word in part.words), *lexicon.words], config)
@@ -239,9 +244,10 @@ def _scores(
         lexicon,
         words,
         config,
-        pieces=pieces(model, words, progress),
+        pieces=pieces(model, words, progress, inner=inner),
         lexicon_pieces=pieces(model, lexicon.words, progress),
         frequencies={} if corpus is None else _frequencies(corpus, config),
+        inner=inner,
     )
     return WordVectors(words=words, vectors=scores)
 

@@ -52,6 +52,7 @@ class LanguageModel:
         folder: Where its files are.
         tokenizer: Of the library `tokenizers`, without padding or truncation.
         unknown: Number of the token for what it cannot spell; None if it has none.
+        continuing: What tokens begin with that stand inside a word, `##` of a WordPiece, mostly nothing.
         special: Numbers of tokens that are no text.
         record: Name, licence if stated, and SHA-256 of weights and tokenizer.
     """
@@ -60,6 +61,7 @@ class LanguageModel:
     folder: Path
     tokenizer: Any
     unknown: int | None
+    continuing: str
     special: frozenset[int]
     record: dict[str, Any]
 
@@ -67,6 +69,13 @@ class LanguageModel:
     def num_tokens(self) -> int:
         """Numbers of tokens lie below this."""
         return int(max(self.tokenizer.get_vocab().values(), default=-1)) + 1
+
+    def inner_token(self, text: str) -> int | None:
+        """Number of the token that stands for a text inside a word; None if there is none."""
+        normalizer = self.tokenizer.normalizer
+        text = text if normalizer is None else normalizer.normalize_str(text)
+        number: int | None = self.tokenizer.token_to_id(self.continuing + text)
+        return number
 
 
 def open_language_model(name: str) -> LanguageModel:
@@ -108,6 +117,7 @@ def open_language_model(name: str) -> LanguageModel:
         folder=folder,
         tokenizer=tokenizer,
         unknown=_unknown(settings, tokenizer),
+        continuing=settings["model"].get("continuing_subword_prefix") or "",
         special=frozenset(number for number, token in added.items() if token.special),
         record={
             "source": name,
@@ -118,8 +128,12 @@ def open_language_model(name: str) -> LanguageModel:
     )
 
 
-def whole_words(model: LanguageModel, config: TextConfig, progress: Progress | None = None) -> list[str]:
+def whole_words(
+    model: LanguageModel, config: TextConfig, progress: Progress | None = None, *, inner: bool = False
+) -> list[str]:
     """The words that are one token of the model each, roughly the most frequent first.
+
+    Where texts are cut by its tokenizer (`inner`), what it makes of the inside of words are words too.
 
     A token is a word if it is what the tokenizer makes of its own text inside a sentence, and if our texts are cut
     into that text as one token; so marks of tokenizers (`##`, `Ġ`, `▁`, `</w>`) need no rules, and special and unused
@@ -130,13 +144,13 @@ def whole_words(model: LanguageModel, config: TextConfig, progress: Progress | N
     texts: list[str] = []
     for part in _parts(numbers):
         decoded = model.tokenizer.decode_batch([[number] for number in part], skip_special_tokens=True)
-        texts += [text.strip() for text in decoded]
+        texts += [text.strip().removeprefix(model.continuing if inner else "") for text in decoded]
     candidates = [
         (number, text)
         for number, text in zip(numbers, texts, strict=True)
         if text and "\ufffd" not in text and is_word(text, config)
     ]
-    found = pieces(model, [text for _, text in candidates], progress)
+    found = pieces(model, [text for _, text in candidates], progress, inner=inner)
     words = [text for (number, text), own in zip(candidates, found, strict=True) if own == [number]]
     if config.lowercase_keys:
         lower = {word for word in words if word == word.lower()}
@@ -145,11 +159,21 @@ def whole_words(model: LanguageModel, config: TextConfig, progress: Progress | N
     return distinct(words, config)
 
 
-def pieces(model: LanguageModel, words: Sequence[str], progress: Progress | None = None) -> list[list[int]]:
+def pieces(
+    model: LanguageModel, words: Sequence[str], progress: Progress | None = None, *, inner: bool = False
+) -> list[list[int]]:
     """The tokens of each word as it stands inside a sentence; none where the model cannot spell it.
 
     A word is set behind another one and a space, a punctuation mark behind it without a space, and the tokens that
     reach beyond the carrier are its own; a mark of the space that is a token by itself is not.
+
+    Args:
+        model: The model.
+        words: Words.
+        progress: Told of each part.
+        inner: Whether texts are cut by its tokenizer, so that words may be what stands inside one, such as the `ing` of
+            `##ing`: that token is then its only one. Where a word of two letters or more is a token by itself as well,
+            the one with the lower number, which is the more frequent, stands for both.
     """
     progress = progress or Progress()
     carriers = ["a " if any(letter.isalnum() for letter in word) else "a" for word in words]
@@ -165,15 +189,29 @@ def pieces(model: LanguageModel, words: Sequence[str], progress: Progress | None
                 for number, end in zip(encoding.ids, ends, strict=True)
                 if end > len(carriers[row]) and number not in model.special
             ]
-            unknown = model.unknown is not None and model.unknown in encoding.ids
-            found.append([] if unknown else own)
+            if model.unknown is not None and model.unknown in encoding.ids:
+                own = []
+            found.append(_inner_first(model, words[row], own) if inner else own)
         progress.advance(len(rows))
     progress.end()
     return found
 
 
+def _inner_first(model: LanguageModel, word: str, own: list[int]) -> list[int]:
+    """The token of the inside of words that is this one, unless that is rarer than the word by itself."""
+    number = model.inner_token(word)
+    if number is None or (len(own) == 1 and (len(word) == 1 or own[0] < number)):
+        return own
+    return [number]
+
+
 def word_vectors(
-    model: LanguageModel, words: Sequence[str], way: Way, progress: Progress | None = None
+    model: LanguageModel,
+    words: Sequence[str],
+    way: Way,
+    progress: Progress | None = None,
+    *,
+    inner: bool = False,
 ) -> WordVectors:
     """Vectors of words; of a word of several tokens the mean of theirs. Words it cannot spell are left out.
 
@@ -183,13 +221,14 @@ def word_vectors(
         way: `input`: rows of its input embedding, read from the weights. `output`: each token is run through the model
             alone, between its special tokens; its last hidden state.
         progress: Told of each stage.
+        inner: Whether words may be what stands inside one, see `pieces`.
 
     Raises:
         DataError: The weights lack an input embedding, or the model cannot be run, or spells none of the words.
         MissingExtraError: `output` without the extras `hf` and `train`.
     """
     progress = progress or Progress()
-    found = pieces(model, words, progress)
+    found = pieces(model, words, progress, inner=inner)
     spelled = [row for row, own in enumerate(found) if own]
     if not spelled:
         raise DataError(
@@ -283,9 +322,9 @@ def model_folder(name: str, files: Sequence[str] = _FETCHED) -> Path:
         return folder
     if not _OWNED.fullmatch(name) or name.startswith("."):
         what = "a file" if folder.is_file() else "nothing of that name"
+        wanted = f"{TOKENIZER} and {WEIGHTS}" if WEIGHTS in files else TOKENIZER
         raise DataError(
-            f"{name}: expected a folder with {TOKENIZER} and {WEIGHTS}, or owner/name on the hub, got {what}; "
-            "check the path."
+            f"{name}: expected a folder with {wanted}, or owner/name on the hub, got {what}; check the path."
         )
     try:
         from huggingface_hub import snapshot_download

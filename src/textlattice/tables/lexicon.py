@@ -108,12 +108,13 @@ def word_scores(
     pieces: Sequence[Sequence[int]] | None = None,
     lexicon_pieces: Sequence[Sequence[int]] | None = None,
     frequencies: dict[str, int] | None = None,
+    inner: bool = False,
 ) -> Float32[np.ndarray, "num_words 2"]:
     """Polarity and subjectivity of each word; of a word that nothing is known of (0, 0).
 
     A word of the lexicon has its own scores. With the pieces of a language model's tokenizer, a word that is several
     pieces and no word of the lexicon gets the mean over its pieces, see `piece_scores`; a word that is one piece and
-    not in the lexicon is neutral, since the lexicon could have named it.
+    not in the lexicon is neutral, since the lexicon could have named it, unless words are such pieces themselves.
 
     Args:
         lexicon: Scores of words.
@@ -122,6 +123,8 @@ def word_scores(
         pieces: Numbers of the pieces of each word; None means that words have none.
         lexicon_pieces: Likewise of the lexicon's words.
         frequencies: How often words occur in training texts, by key (`same_key`); each weighs one more.
+        inner: Whether words are tokens that may stand inside a word; one that the lexicon does not list then has the
+            scores of its piece.
     """
     known = {same_key(word, config): row for row, word in enumerate(lexicon.words)}
     scores = np.zeros((len(words), len(CHANNELS)), np.float32)
@@ -136,7 +139,7 @@ def word_scores(
         row = known.get(same_key(word, config))
         if row is not None:
             scores[place] = lexicon.scores[row]
-        elif pieces is not None and len(pieces[place]) > 1:
+        elif pieces is not None and len(pieces[place]) > (0 if inner else 1):
             scores[place] = np.mean([by_piece.get(piece, nothing) for piece in pieces[place]], 0)
     return scores
 
@@ -172,7 +175,9 @@ def _content(source: str) -> tuple[bytes, Path]:
     else:
         path = Path(next((source.removeprefix(sign) for sign in _SIGNS if source.startswith(sign)), source))
         if path.suffix not in (".csv", ".tsv", ".xml", ".txt"):
-            raise DataError(f"lexicon {source}: expected {_FORMS}; rename the file after its form.")
+            raise DataError(
+                f"lexicon {source}: expected {_FORMS}; give the path of a file whose name ends after its form."
+            )
     try:
         return path.read_bytes(), path
     except OSError as error:

@@ -14,7 +14,7 @@ from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.errors import ConfigError, DataError
 from textlattice.models.classifier import Classifier
-from textlattice.models.registry import cost_of
+from textlattice.models.registry import cost_of, flips_of
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
@@ -31,6 +31,7 @@ from textlattice.training.slices import fit_with_slices
 CROSS_FIT_BELOW = 2_000
 """With fewer rows, three-fold cross-fitting takes the place of held-out slices."""
 _COUNTED = 500  # documents whose cost is counted
+_READ_TWICE = 50  # documents that are read in single and double precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,10 @@ def fit(
             raise ConfigError("a language model brings its own tokenizer, got another one; leave it out.")
         tokenizer = encoder.tokenizer
     config = _encoding(_cut_by(config, tokenizer), encoder, token_table)
+    given = token_table
     config, token_table = _injecting(config, token_table)
+    if isinstance(config.model, PublishedConfig):
+        _tell_missing_scores(given, config.model, progress)
     reader = TextReader(config=config.text, cut=tokenizer or token_bounds)
     threads = torch.get_num_threads()
     try:
@@ -147,6 +151,7 @@ def fit(
         **checkpoint.record,
         **table_record,
         **fitted.record,
+        **flips_of(fitted.model, fitted.collator, corpus.documents[:_READ_TWICE]),
         "cost": cost_of(config, fitted.collator, num_outputs, corpus.documents[:_COUNTED]),
     }
     return Trained(
@@ -241,6 +246,14 @@ def _sentiment_last(table: TokenTable, model: PublishedConfig) -> TokenTable | N
     if model.sentiment_positions:
         vectors = np.hstack([vectors, sentiment])
     return dataclasses.replace(table, vectors=vectors) if vectors.size else None
+
+
+def _tell_missing_scores(table: TokenTable | None, model: PublishedConfig, progress: Progress) -> None:
+    if model.sentiment_positions and (table is None or not table.record.get("lexicon")):
+        progress.note(
+            "model.sentiment_positions: there is no polarity and subjectivity to read, so zeros are; make a token "
+            "table with --lexicon, or set model.sentiment_positions=[]"
+        )
 
 
 def _in_order(texts: Sequence[str]) -> Sequence[str]:

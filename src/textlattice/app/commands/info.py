@@ -8,7 +8,7 @@ import typer
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.app.token_tables import record_rows, table_figures
-from textlattice.config import CnnGnnConfig, Config
+from textlattice.config import PRESETS, CnnGnnConfig, Config
 from textlattice.config_json import to_dict
 from textlattice.runtime.token_table import read_token_table
 from textlattice.text.vocabulary import Vocabulary
@@ -38,7 +38,7 @@ def info(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help="A preset instead of a folder: base, tiny or paper."),
+        typer.Option("--preset", metavar="NAME", help=f"A preset instead of a folder: {', '.join(PRESETS)}."),
     ] = None,
     num_classes: Annotated[
         int, typer.Option("--num-classes", metavar="N", min=2, help="Labels, with --preset.")
@@ -140,4 +140,8 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
         if chosen is not None:
             measure = training.get("measure", "accuracy")  # folders of 0.1.0 name none
             rows.append((f"{MEASURES[measure]} on held-out training rows", percent(chosen[measure])))
+        if "flip_rate" in training:
+            rows.append(
+                ("tokens whose kept edges a rounding changes", f"{100 * training['flip_rate']:.3f} %")
+            )
     return [*rows, ("size", f"{result['bytes'] / 1e6:,.1f} MB")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from textlattice.config import Config, preset
+from textlattice.config import PRESETS, Config, preset
 from textlattice.data.rows import Table
 from textlattice.errors import MissingExtraError
 
@@ -80,7 +80,7 @@ LabelOrder = Annotated[
     ),
 ]
 Preset = Annotated[
-    str, typer.Option("--preset", metavar="NAME", help="Settings to start from: base, tiny or paper.")
+    str, typer.Option("--preset", metavar="NAME", help=f"Settings to start from: {', '.join(PRESETS)}.")
 ]
 Settings = Annotated[
     list[str] | None,

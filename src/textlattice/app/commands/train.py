@@ -227,8 +227,8 @@ def train(
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
     if output is not None and final:
         check_output(output)
-    vectors = None if token_table is None else table_for(token_table, config.text)
     cut = None if tokenizer is None else named_tokenizer(tokenizer)
+    vectors = None if token_table is None else table_for(token_table, config.text, cut)
     with needs("training", "train"):
         import torch
 
