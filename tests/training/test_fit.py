@@ -124,7 +124,8 @@ def test_both_branches_stand_in_the_model_on_their_common_scale(tiny_texts):
     wide = WideFitter(corpus.ngrams, regressions).fit(0.3, Progress())
     model, collator = fitting.build(corpus, wide)
     deep = network_logits(model.eval(), collator, corpus.documents)
-    fitting.join(model, Candidate(mixture=Mixture(a=2.0, b=0.5)), wide)
+    joined = fitting.join(model, collator, Candidate(mixture=Mixture(a=2.0, b=0.5)), wide)
+    assert joined is collator
     found = TorchBackend(model)
     batch = collator.collate(corpus.documents)
     logits = found.classify(batch, found.encode_forms(batch.forms))
