@@ -89,12 +89,9 @@ def kept_graph(trained: Trained, document: Document) -> KeptGraph:
     """The kept edges of one document."""
     model, collator = _parts(trained)
     batch: TextBatch[Tensor] = map_arrays(collator.collate([document]), torch.from_numpy)
-    blocks, graph = model.blocks, batch.graph1
-    assert isinstance(blocks, GraphBlocks)
-    assert batch.forms is not None
+    graph = batch.graph1
     with torch.inference_mode():
-        tokens = model.read_tokens(batch, model.encode_forms(batch.forms))
-        _, kept, openness = blocks.keep(tokens, batch.documents, graph)
+        kept, openness = model.kept_edges(batch)
         slot = ((kept[:, :, None] == graph.neighbours[:, None, :]) & graph.mask[:, None, :]).int().argmax(2)
     kept, openness, slot = kept.numpy(), openness.numpy(), slot.numpy()
     own = np.arange(len(kept))[:, None]

@@ -55,14 +55,14 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy.add_argument("--preset", default="base", choices=PRESETS)
     accuracy.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE")
     accuracy.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
-    accuracy.add_argument("--limit", type=int, help="rows of each part, for a trial")
+    accuracy.add_argument("--limit", type=at_least_one, help="rows of each part, for a trial")
     accuracy.set_defaults(run=run_accuracy)
     speed = commands.add_parser(
         "speed", help="time and memory by length; attention beside other ways; the families of networks"
     )
     speed.add_argument("--benchmark", choices=("attention", "length", "families"), help="default: each")
     speed.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS), metavar="TOKENS")
-    speed.add_argument("--repeats", type=int, default=5, help="the best counts")
+    speed.add_argument("--repeats", type=at_least_one, default=5, help="the best counts")
     speed.add_argument("--preset", default="base", choices=PRESETS)
     speed.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
     speed.set_defaults(run=run_speed)
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         "reliability", help="how often a promise was tried, and how often it failed"
     )
     reliability.add_argument("--figure", required=True, choices=FIGURES)
-    reliability.add_argument("--number", type=int, help="tries; default: those of the figure")
+    reliability.add_argument("--number", type=at_least_one, help="tries; default: those of the figure")
     reliability.set_defaults(run=run_reliability)
     reproduce = commands.add_parser(
         "reproduce", help="one row of a table of the published model, or all of it"
@@ -79,8 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     reproduce.add_argument("--row", help="one row by its name; default: each that is not there yet")
     reproduce.add_argument("--full", action="store_true", help="70 epochs, and all ten folds of rt2k")
     reproduce.add_argument("--set", choices=SETS, help="another data set than that of the table")
-    reproduce.add_argument("--limit", type=int, help="random rows of each part")
-    reproduce.add_argument("--epochs", type=int, help=f"default: {SHORT_EPOCHS}, or 70 with --full")
+    reproduce.add_argument("--limit", type=at_least_one, help="random rows of each part")
+    reproduce.add_argument("--epochs", type=at_least_one, help=f"default: {SHORT_EPOCHS}, or 70 with --full")
     reproduce.add_argument("--max-minutes", type=float, help="time that the training of a row may take")
     reproduce.add_argument("--seed", type=int, default=0)
     reproduce.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = pyramid.add_mutually_exclusive_group()
     chosen.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
     chosen.add_argument("--group", choices=PYRAMID_GROUPS, help="the rows of one table")
-    pyramid.add_argument("--limit", type=int, help="random rows of each part")
+    pyramid.add_argument("--limit", type=at_least_one, help="random rows of each part")
     pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
     pyramid.add_argument("--seed", type=int, default=0)
     pyramid.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
@@ -117,9 +117,11 @@ def main(arguments: list[str] | None = None) -> None:
         "--set", required=True, choices=[name for name in SETS if name not in (*TASKS, "rt2k")]
     )
     stress.add_argument("--model", choices=MODELS, help="default: each that is not there yet")
-    stress.add_argument("--limit", type=int, help="random rows to train on")
-    stress.add_argument("--test-rows", type=int, default=1000, help="random test rows")
-    stress.add_argument("--draws", type=int, default=2, help="draws of each noise; figures are their means")
+    stress.add_argument("--limit", type=at_least_one, help="random rows to train on")
+    stress.add_argument("--test-rows", type=at_least_one, default=1000, help="random test rows")
+    stress.add_argument(
+        "--draws", type=at_least_one, default=2, help="draws of each noise; figures are their means"
+    )
     stress.add_argument("--attack", type=int, default=100, help="test rows that are attacked")
     stress.add_argument("--budget", type=int, default=200, help="queries that an attack on a text may take")
     stress.add_argument(
@@ -157,6 +159,13 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(options)
     except TextlatticeError as error:
         raise SystemExit(str(error)) from error
+
+
+def at_least_one(text: str) -> int:
+    """A number of rows, epochs or draws."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def run_accuracy(options: argparse.Namespace) -> None:

@@ -550,3 +550,10 @@ def test_check_fails_where_a_page_is_old(tmp_path, monkeypatch):
     plot.main([])
     plot.main(["--check"])
     assert plot.NOTHING in (tmp_path / "docs" / "results.md").read_text()
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "many"])
+def test_numbers_of_the_command_line_are_positive(limit, capsys):
+    with pytest.raises(SystemExit):
+        run.main(["accuracy", "--set", "imdb", "--variant", "linear", "--limit", limit])
+    assert f"argument --limit: expected a whole number of 1 or more, got '{limit}'" in capsys.readouterr().err

@@ -184,6 +184,8 @@ def test_a_table_for_other_text_settings_is_refused(cli, tmp_path, model, review
             ("--words", "a.txt", "--lexicon", "a.csv"),
             "goes with a language model; without one give --from-text",
         ),
+        (("--from-text", "a.txt", "--method", "umap"), "vectors of plain text are learned at their length"),
+        (("--lexicon", "a.csv", "--vectors", "output"), "'--vectors': goes with a language model"),
         (("model", "--method", "tsne"), "'tsne'"),
         (("model", "--dim", "0"), "--dim"),
     ],

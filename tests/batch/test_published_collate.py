@@ -71,7 +71,7 @@ def test_edges_are_those_of_the_paper():
             assert token not in graph.neighbours[token]
         assert graph.mask[:, : 2 * len(offsets)].all()
         assert graph.mask.mean() > 0.97  # a random edge repeats one now and then
-        assert graph.inverse is None  # independent draws have none
+        assert graph.inverse is None
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["a"], ["", "a b", ""]])
@@ -84,16 +84,16 @@ def test_small_batches(texts):
     assert (owner[batch.graph1.neighbours] == owner[:, None]).all()
 
 
-def test_salt_draws_other_random_edges_and_no_other_lattice():
-    affine = collator(graph=dataclasses.replace(GRAPH, random="affine"))
+@pytest.mark.parametrize(("random", "num_mapped"), [("affine", 26), ("uniform", 20)])
+def test_salt_draws_other_random_edges_and_no_other_lattice(random, num_mapped):
+    maker = collator(graph=dataclasses.replace(GRAPH, random=random))
     documents = [read_document("a " * 99, TEXT)]
-    first, second = (affine.collate_for_training(documents, salt) for salt in (1, 2))
+    first, second = (maker.collate_for_training(documents, salt) for salt in (1, 2))
     np.testing.assert_array_equal(first.graph1.neighbours[:, :20], second.graph1.neighbours[:, :20])
     assert (first.graph1.neighbours[:, 20:] != second.graph1.neighbours[:, 20:]).any()
-    slots = np.arange(26)
-    np.testing.assert_array_equal(
-        first.graph1.neighbours[first.graph1.inverse, slots], np.arange(100)[:, None].repeat(26, 1)
-    )
+    assert first.graph1.inverse.shape == (100, num_mapped)  # independent draws have none
+    back = first.graph1.neighbours[first.graph1.inverse, np.arange(num_mapped)]
+    np.testing.assert_array_equal(back, np.arange(100)[:, None].repeat(num_mapped, 1))
 
 
 # Sub-sampling of edges.

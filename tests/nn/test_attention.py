@@ -143,10 +143,12 @@ def gradients(function, arguments, grad_mixed, grad_scores, inverse=None):
     return [*results, *(leaf.grad for leaf in leaves)]
 
 
+@pytest.mark.parametrize("num_unmapped", [0, 3, 8])
 @pytest.mark.parametrize("num_kept", [0, 2])
 @pytest.mark.parametrize("lengths", [[1], [2, 3, 0, 9], [1, 600, 3, 500]])  # blocks hold 512 tokens
-def test_closed_form_equals_autograd(lengths, num_kept):
+def test_closed_form_equals_autograd(lengths, num_kept, num_unmapped):
     *arguments, inverse = inputs(lengths, num_kept=num_kept)
+    inverse = inverse[:, : inverse.shape[1] - num_unmapped]  # as if the last slots were independent draws
     grad_mixed = torch.randn_like(arguments[0])
     grad_scores = torch.randn(*arguments[3].shape, 2, dtype=torch.float64)
     expected = gradients(attend, arguments, grad_mixed, grad_scores)

@@ -41,13 +41,13 @@ class PublishedCollator:
         return self._batch(documents, salt=0, inverse=False)
 
     def collate_for_training(self, documents: Sequence[Document], salt: int) -> PublishedBatch[np.ndarray]:
-        """A batch for a training step: fresh random edges and, where these are affine, their inverse.
+        """A batch for a training step: fresh random edges and the inverse of the lattice.
 
         Args:
             documents: None of them empty.
             salt: Number of the draw of random edges, other than 0.
         """
-        return self._batch(documents, salt=salt, inverse=self.graph.random == "affine")
+        return self._batch(documents, salt=salt, inverse=True)
 
     def _batch(
         self, documents: Sequence[Document], *, salt: int, inverse: bool
@@ -60,7 +60,7 @@ class PublishedCollator:
         Args:
             documents: In the order of the answers; an empty one has the end token alone.
             salt: Draw of the random edges; 0 at prediction.
-            inverse: Whether to make inverse tables; only affine edges have them.
+            inverse: Whether to make inverse tables, for the backward pass.
 
         Source: CNN-GNN (arXiv 2507.07414), equations 1 to 7.
         """

@@ -64,7 +64,8 @@ class Graph(Generic[ArrayT]):
     Args:
         neighbours: Row i holds the tokens of the batch that i listens to, int32 [num_tokens, degree].
         mask: True where the slot is an edge, bool [num_tokens, degree].
-        inverse: The token whose slot k is token j, int32 [num_tokens, degree]; made for training only, else None.
+        inverse: The token whose slot k is token j, int32 [num_tokens, num_mapped], of all slots but the last ones where
+            these are independent draws; made for training only, else None.
     """
 
     neighbours: ArrayT

@@ -23,13 +23,13 @@ class NeighbourTable:
         neighbours: Row i holds the tokens that token i listens to, as places in the batch.
         mask: True where the slot is an edge. A void slot still points into its own document.
         inverse: `inverse[j, k]` is the token whose slot k points at j, void slots included: the backward
-            pass of a gather along slot k is a gather along `inverse[:, k]`. None for independent draws, and
-            where it was not asked for.
+            pass of a gather along slot k is a gather along `inverse[:, k]`. Independent draws, which are the last
+            slots, have none. None where it was not asked for.
     """
 
     neighbours: Int32[np.ndarray, "num_tokens degree"]
     mask: Bool[np.ndarray, "num_tokens degree"]
-    inverse: Int32[np.ndarray, "num_tokens degree"] | None
+    inverse: Int32[np.ndarray, "num_tokens num_mapped"] | None
 
 
 def neighbour_table(
@@ -60,7 +60,7 @@ def neighbour_table(
         block: Attention block; each has random edges of its own.
         salt: 0 at prediction; another number for each training step.
         self_slot: Whether slot 0 is the token itself.
-        with_inverse: Whether to give `inverse` (`affine` only; for `uniform` it stays None).
+        with_inverse: Whether to give `inverse`.
 
     Source: CNN-GNN (arXiv 2507.07414), equations 1-6; affine maps, short documents and voids are ours.
     """
@@ -78,17 +78,16 @@ def neighbour_table(
         )
         for length, key in zip(distinct.tolist(), keys.tolist(), strict=True)
     ]
-    inverse_maps = None
-    if with_inverse and random == "affine":
-        inverse_maps = [
-            [inverse_map(affine, length) for affine in row]
-            for length, row in zip(distinct.tolist(), maps, strict=True)
-        ]
     num_tokens = int(doc_ptr[-1]) if len(doc_ptr) else 0
     degree = int(self_slot) + 2 * len(lattice_offsets) + num_random_edges
+    num_mapped = degree - (num_random_edges if random == "uniform" else 0)
+    inverse_maps = [
+        [inverse_map(affine, length) for affine in row[:num_mapped]]
+        for length, row in zip(distinct.tolist(), maps if with_inverse else [], strict=with_inverse)
+    ]
     neighbours = np.empty((num_tokens, degree), np.int32)
     mask = np.empty((num_tokens, degree), bool)
-    inverse = None if inverse_maps is None else np.empty((num_tokens, degree), np.int32)
+    inverse = np.empty((num_tokens, num_mapped), np.int32) if with_inverse else None
     doc_index = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     doc_starts, doc_sizes = doc_ptr.astype(np.int32), lengths.astype(np.int32)
     for first in range(0, num_tokens, BLOCK):
@@ -103,7 +102,7 @@ def neighbour_table(
             columns[-num_random_edges:] = np.where(is_long, drawn, columns[-num_random_edges:])
         mask[rows] = _first_visits(columns, places, self_slot).T
         neighbours[rows] = (columns + starts).T
-        if inverse is not None and inverse_maps is not None:
+        if inverse is not None:
             inverse[rows] = (_follow(inverse_maps, places, sizes, kinds) + starts).T
     return NeighbourTable(neighbours=neighbours, mask=mask, inverse=inverse)
 
@@ -115,7 +114,7 @@ def _follow(
     kinds: Int[np.ndarray, " rows"],
 ) -> Int32[np.ndarray, "degree rows"]:
     """Where the map of each slot leads, as a place in the document."""
-    table = np.array(maps, np.int64).reshape(len(maps), -1, 2)
+    table = np.array(maps, np.int64).reshape(len(maps), len(maps[0]), 2)
     columns = np.empty((table.shape[1], len(places)), np.int32)
     for slot, column in enumerate(columns):
         multipliers, shifts = table[:, slot].T

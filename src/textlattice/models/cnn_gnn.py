@@ -85,6 +85,20 @@ class ConvBlocks(nn.Module):
         """Tokens that have heard the few beside them; the graphs are not looked at."""
         return self.block2(self.block1(tokens, documents.doc_index), documents.doc_index)
 
+    def keep(
+        self,
+        tokens: Float[Tensor, "num_tokens channels"],
+        documents: Documents[Tensor],
+        graph1: Graph[Tensor],
+    ) -> tuple[
+        Float[Tensor, "num_tokens channels"],
+        Int[Tensor, "num_tokens num_kept"],
+        Float[Tensor, "num_tokens num_kept"],
+    ]:
+        """Tokens after block 1, and no edges."""
+        none = tokens.new_zeros(len(tokens), 0)
+        return self.block1(tokens, documents.doc_index), none.int(), none
+
 
 class CnnGnnClassifier(WideAndDeep):
     """Logits of each document of a batch.
@@ -153,6 +167,15 @@ class CnnGnnClassifier(WideAndDeep):
         assert batch.ngrams is not None
         deep = self.deep(batch, forms)
         return deep + self.wide(batch.ngrams, deep.shape[0])
+
+    def kept_edges(
+        self, batch: TextBatch[Tensor]
+    ) -> tuple[Int[Tensor, "num_tokens num_kept"], Float[Tensor, "num_tokens num_kept"]]:
+        """Neighbours that block 2 hears again from block 1, and how far these edges are open, 0 to 1."""
+        assert batch.forms is not None
+        tokens = self.read_tokens(batch, self.encode_forms(batch.forms))
+        _, kept, openness = self.blocks.keep(tokens, batch.documents, batch.graph1)
+        return kept, openness
 
     def document_vectors(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs width"]:
         """One vector a document, from a batch that holds its forms."""

@@ -221,14 +221,14 @@ class PublishedClassifier(Classifier):
 
     def forward(self, batch: PublishedBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
         """Logits, natural-log units."""
-        documents = batch.documents
+        documents, graph2 = batch.documents, batch.graph2
         sentiment, vectors = self.look_up(batch)
         tokens, nodes, scores = self.first_block(batch, sentiment)
         tokens = self.block1_places(tokens, documents.doc_index, documents.doc_ptr)
-        neighbours, gate = self.second_graph(batch, scores)
+        neighbours, gate = rewire(graph2.neighbours, graph2.mask, *self.strongest(batch.graph1, scores))
         tokens = self.sentiment3(tokens, sentiment, documents.doc_index, documents.doc_ptr)
         tokens, nodes = torch.cat([tokens, vectors], 1), self.widen(nodes)
-        tokens, nodes, _ = self.block2(tokens, nodes, documents, neighbours, gate, batch.graph2.inverse)
+        tokens, nodes, _ = self.block2(tokens, nodes, documents, neighbours, gate, graph2.inverse)
         return self.classify(F.elu(self.expand(tokens)), F.elu(self.expand(nodes)), documents)
 
     def look_up(
@@ -252,14 +252,18 @@ class PublishedClassifier(Classifier):
         gate = graph.mask.to(tokens.dtype)
         return self.block1(tokens, nodes, documents, graph.neighbours, gate, graph.inverse)
 
-    def second_graph(
-        self, batch: PublishedBatch[Tensor], scores: Float[Tensor, "num_tokens degree num_heads"]
-    ) -> tuple[Int[Tensor, "num_tokens degree2"], Float[Tensor, "num_tokens degree2"]]:
-        """Table and gate of graph 2: its own edges and, behind them, the strongest of graph 1."""
-        graph1: Graph[Tensor] = batch.graph1
-        gate = graph1.mask.to(scores.dtype)
-        kept, has_kept = strongest_edges(graph1.neighbours, scores, gate, self.num_kept)
-        return rewire(batch.graph2.neighbours, batch.graph2.mask, kept, has_kept)
+    def strongest(
+        self, graph1: Graph[Tensor], scores: Float[Tensor, "num_tokens degree num_heads"]
+    ) -> tuple[Int[Tensor, "num_tokens num_kept"], Float[Tensor, "num_tokens num_kept"]]:
+        """The edges of graph 1 that graph 2 takes over, and whether there are so many: 1 or 0."""
+        return strongest_edges(graph1.neighbours, scores, graph1.mask.to(scores.dtype), self.num_kept)
+
+    def kept_edges(
+        self, batch: PublishedBatch[Tensor]
+    ) -> tuple[Int[Tensor, "num_tokens num_kept"], Float[Tensor, "num_tokens num_kept"]]:
+        """Neighbours that block 2 hears again from block 1, and whether each is an edge: 1 or 0."""
+        _, _, scores = self.first_block(batch, self.look_up(batch)[0])
+        return self.strongest(batch.graph1, scores)
 
     def classify(
         self,
@@ -301,12 +305,10 @@ def flip_rate(model: PublishedClassifier, batch: PublishedBatch[Tensor]) -> floa
         batch: In single precision.
     """
     assert not model.training
-    gate = batch.graph1.mask.float()
     kept = []
     for dtype in (torch.float32, torch.float64):
         model.to(dtype)
-        _, _, scores = model.first_block(batch, model.look_up(batch)[0])
-        kept.append(strongest_edges(batch.graph1.neighbours, scores, gate.to(dtype), model.num_kept)[0])
+        kept.append(model.kept_edges(batch)[0])
     model.to(torch.float32)
     single, double = (rows.sort(1).values for rows in kept)
     return float((single != double).any(1).double().mean())

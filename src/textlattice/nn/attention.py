@@ -1,8 +1,8 @@
 """Sparse graph attention (GATv2) over a table of neighbours.
 
 The degree is a constant, so the table is worked slot by slot: features are gathered for one slot at a time,
-only the scores are held for all slots, and nothing is scattered. Every slot but the kept ones is a permutation of
-the tokens, so in training the backward pass gathers too, through the inverse table.
+only the scores are held for all slots, and nothing is scattered. Every slot but kept ones and independent draws is a
+permutation of the tokens, so in training the backward pass gathers too, through the inverse table.
 """
 
 from typing import Any
@@ -102,7 +102,8 @@ def _attend_rows(
 class _AttendByInverse(torch.autograd.Function):
     """`attend` with a backward pass in closed form that gathers through the inverse table.
 
-    Slots beyond the width of `inverse` (kept edges) have no inverse; their gradients are added by index.
+    Slots beyond the width of `inverse` (independent draws, kept edges) have no inverse; their gradients are added by
+    index.
     """
 
     @staticmethod

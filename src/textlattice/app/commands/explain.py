@@ -13,7 +13,6 @@ from textlattice.app.loading import load
 from textlattice.app.terminal import console, percent, print_json, print_table, printable, say, warn
 from textlattice.explain import occlusion
 from textlattice.explain.occlusion import Explanation
-from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import Predictor
 
 SHOWN_TOKENS = 20
@@ -75,34 +74,38 @@ def explain(
     else:
         _print_explanation(explanation)
         _print_edges(edges or [])
-        _print_scales(weights or [], getattr(getattr(predictor.engine, "collator", None), "model", None))
+        _print_scales(weights or [], getattr(_network(predictor)[1], "model", None))
 
 
 def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
-    """The edges that the network keeps for its second block, with the words at both ends; None from ONNX."""
-    engine = predictor.engine
-    model = getattr(engine.backend, "model", None) if isinstance(engine, FormEngine) else None
-    if model is None:
+    """The edges that the network keeps for its second block, with the words at both ends; None of another model."""
+    model, collator = _network(predictor)
+    if not hasattr(model, "kept_edges"):
         return None
-    assert isinstance(engine, FormEngine)
     from textlattice.explain import edges
 
     document = predictor.reader.read(text)
     words = document.forms()
     return [
         {**dataclasses.asdict(edge), "token_text": words[edge.token], "neighbour_text": words[edge.neighbour]}
-        for edge in edges.kept_edges(model, engine.collator, document)
+        for edge in edges.kept_edges(model, collator, document)
     ]
 
 
 def scale_weights(predictor: Predictor, text: str) -> list[float] | None:
     """How much each scale of a pyramid counts for the text; None of another model."""
-    model, collator = (getattr(predictor.engine, name, None) for name in ("model", "collator"))
+    model, collator = _network(predictor)
     if not hasattr(model, "scale_weights"):
         return None
     from textlattice.explain import scales
 
-    return scales.scale_weights(model, collator, predictor.reader.read(text))  # type: ignore[arg-type]
+    return scales.scale_weights(model, collator, predictor.reader.read(text))
+
+
+def _network(predictor: Predictor) -> tuple[Any, Any]:
+    """The PyTorch network, which an exported folder has not, and its collator."""
+    engine: Any = predictor.engine
+    return getattr(getattr(engine, "backend", engine), "model", None), getattr(engine, "collator", None)
 
 
 def _print_explanation(explanation: Explanation) -> None:

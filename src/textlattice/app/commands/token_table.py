@@ -174,6 +174,16 @@ def token_table(
         raise typer.BadParameter(
             "goes with a language model; without one give --from-text.", param_hint="'--words'"
         )
+    if model is None:
+        for option, value, unasked in (
+            ("--vectors", vectors, Vectors.INPUT),
+            ("--method", method, Method.PCA),
+        ):
+            if value != unasked:
+                raise typer.BadParameter(
+                    "goes with a language model; vectors of plain text are learned at their length.",
+                    param_hint=f"'{option}'",
+                )
     if model is None and not from_text and not lexicon:
         raise typer.BadParameter("give a language model, --from-text or --lexicon.", param_hint="'MODEL'")
     if output.is_dir():
