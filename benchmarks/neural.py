@@ -359,17 +359,25 @@ def frozen_regression(
         most_tokens: Tokens from the beginning of a text that are read, special ones included; None reads all.
     """
 
+    def cut(text: str) -> Document:
+        document = reader.read(text)
+        if most_tokens is None or document.num_tokens <= own_tokens(encoder, most_tokens):
+            return document
+        end = document.ends[own_tokens(encoder, most_tokens) - 1]
+        return reader.read(document.normalised.text[:end])
+
     def features(texts: Sequence[str]) -> np.ndarray:
-        rows = []
-        for text in texts:
-            document = reader.read(text)
-            if most_tokens is not None and document.num_tokens > own_tokens(encoder, most_tokens):
-                end = document.ends[own_tokens(encoder, most_tokens) - 1]
-                document = reader.read(document.normalised.text[:end])
-            states = encoder.states([document])[:, -encoder.channels :]
-            mean = states.mean(0) if len(states) else np.zeros(encoder.channels, np.float32)
-            rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
-        return np.array(rows)
+        documents = [cut(text) for text in texts]
+        order = np.argsort([document.num_tokens for document in documents], kind="stable")
+        found = np.zeros((len(texts), encoder.channels), np.float32)
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            states = encoder.states([documents[row] for row in chosen])[:, -encoder.channels :]
+            bounds = np.cumsum([documents[row].num_tokens for row in chosen])
+            for row, own in zip(chosen, np.split(states, bounds[:-1]), strict=True):
+                mean = own.mean(0) if len(own) else found[row]
+                found[row] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        return found
 
     fit_rows, selection = features(parts.fit_texts), features(parts.selection_texts)
     models: list[tuple[float, Any]] = []

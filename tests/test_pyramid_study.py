@@ -186,13 +186,16 @@ def test_the_page_compares_with_the_pyramid():
 
 def test_the_page_has_a_table_a_group_and_the_spread_of_seeds():
     runs = [entry("pyramid", [1, 1, 1, 0]), entry("pyramid", [1, 1, 1, 1], seed=1)]
-    runs += [entry("one scale", [1, 0, 1, 0]), entry("pyramid, classes 1:5", [1, 1, 0, 0])]
+    runs += [entry("one scale", [1, 0, 1, 0])]
+    assert pyramid_study.page(runs).count("### ") == 1  # no table of rows that it shares with others alone
+    runs += [entry("six scales", [1, 0, 0, 0]), entry("pyramid, classes 1:5", [1, 1, 0, 0])]
     page = pyramid_study.page(runs)
     ablations, sensitivity, imbalance = page.split("### ")[1:]
     for table in (ablations, sensitivity, imbalance):
         assert "| pyramid | 2 | 87.50 | 17.68 | – |" in table
     assert "| one scale | 1 | 50.00 | – | -25.00 (" in ablations
     assert "| one scale |" in sensitivity
+    assert "| six scales | 1 | 25.00 |" in sensitivity
     assert "| one scale |" not in imbalance
     assert "| pyramid, classes 1:5 | 1 | 50.00 |" in imbalance
     assert imbalance.count("| 25.00 |") == 2
