@@ -7,15 +7,19 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -42,7 +46,7 @@ with warnings.catch_warnings():
 
 Probabilities = Callable[[Sequence[str]], np.ndarray]
 WIDTH, HIDDEN, DROPOUT = 128, 128, 0.3
-EPOCHS, BATCH, RATE = 8, 64, 1e-3
+EPOCHS, LEAST_STEPS, BATCH, RATE = 8, 1200, 64, 1e-3
 NO_KEYS = np.empty(0, np.uint64)
 NO_VOCABULARY = Vocabulary(words=NO_KEYS, ngrams=NO_KEYS, injected=NO_KEYS)
 WINDOW = 3
@@ -53,7 +57,10 @@ TUNING = {
     **{"train.weight_decay": 0.01, "train.ema_decay": 0.0, "train.label_smoothing": 0.0},
 }
 """How a language model learns that stands beside the pyramid: the usual way."""
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Inverse penalties of the regression over states."""
+DECAYS, PERCEPTRON_PASSES = (1e-4, 1e-2, 1.0, 10.0), 30
+"""Penalties of the perceptron over states, and its passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +74,29 @@ class Parts:
     num_labels: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A model that is not ours, trained.
+
+    Args:
+        probabilities: It answers with.
+        chosen: What the selection rows chose, by name.
+        read_seconds: What of its time went into states of a frozen language model.
+        former_seconds: What a run before this one, which was cut, spent on it.
+    """
+
+    probabilities: Probabilities
+    chosen: dict[str, float] = field(default_factory=dict)
+    read_seconds: float = 0.0
+    former_seconds: float = 0.0
+
+
 class BiGru(nn.Module):
     """A bidirectional GRU over words; largest and mean state."""
 
     def __init__(self, num_words: int, num_labels: int) -> None:
         super().__init__()
-        self.words = nn.Embedding(num_words, WIDTH, padding_idx=0)
+        self.words = word_table(num_words)
         self.gru = nn.GRU(WIDTH, HIDDEN // 2, batch_first=True, bidirectional=True)
         self.output = nn.Linear(2 * HIDDEN, num_labels)
         self.dropout = nn.Dropout(DROPOUT)
@@ -91,7 +115,7 @@ class TextCnn(nn.Module):
 
     def __init__(self, num_words: int, num_labels: int) -> None:
         super().__init__()
-        self.words = nn.Embedding(num_words, WIDTH, padding_idx=0)
+        self.words = word_table(num_words)
         self.convs = nn.ModuleList(nn.Conv1d(WIDTH, 100, size, padding=size // 2) for size in (3, 4, 5))
         self.output = nn.Linear(300, num_labels)
         self.dropout = nn.Dropout(0.5)
@@ -108,7 +132,7 @@ class WordGraph(nn.Module):
 
     def __init__(self, num_words: int, num_labels: int, *, attention: bool) -> None:
         super().__init__()
-        self.words = nn.Embedding(num_words, WIDTH, padding_idx=0)
+        self.words = word_table(num_words)
         make: Callable[[], nn.Module] = (
             (lambda: GATConv(WIDTH, WIDTH // 4, heads=4)) if attention else (lambda: GCNConv(WIDTH, WIDTH))
         )
@@ -126,6 +150,14 @@ class WordGraph(nn.Module):
             features = self.dropout(F.relu(layer(features, edges)))
         pooled = [segment_max(features, doc_index, len(lengths)), segment_mean(features, doc_index, doc_ptr)]
         return self.output(torch.cat(pooled, 1))
+
+
+def word_table(num_words: int) -> nn.Embedding:
+    """Small rows, so that those of rare words can be learned; row 0 fills up and is zero."""
+    table = nn.Embedding(num_words, WIDTH, padding_idx=0)
+    nn.init.uniform_(table.weight, -0.1, 0.1)
+    table.weight.data[0] = 0
+    return table
 
 
 def rows_mask(rows: Tensor, lengths: Tensor) -> Tensor:
@@ -157,8 +189,11 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> Probabilities:
-    """A network over words, trained for `EPOCHS` passes; the best pass by log loss on the selection rows stays."""
+def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> Learned:
+    """A network over words; the best pass by log loss on the selection rows stays.
+
+    There are `EPOCHS` passes, or as many as give `LEAST_STEPS`.
+    """
     torch.manual_seed(seed)
     documents = [reader.read(text) for text in parts.fit_texts]
     known = known_words((document.forms() for document in documents), reader.config)
@@ -178,8 +213,9 @@ def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> 
                 found[chosen] = model(*_padded([words[row] for row in chosen])).double().softmax(1).numpy()
         return found
 
-    best, state = np.inf, model.state_dict()
-    for _ in range(EPOCHS):
+    best, best_pass, state = np.inf, 0, model.state_dict()
+    num_passes = max(EPOCHS, -(-LEAST_STEPS // -(-len(rows) // BATCH)))
+    for number in range(1, num_passes + 1):
         model.train()
         order = generator.permutation(len(rows))
         for start in range(0, len(order), BATCH):
@@ -190,9 +226,10 @@ def train_network(name: str, parts: Parts, reader: TextReader, *, seed: int) -> 
             optimiser.step()
         loss = _log_loss(parts, probabilities(parts.selection_texts))
         if loss < best:
-            best, state = loss, {key: value.clone() for key, value in model.state_dict().items()}
+            best, best_pass = loss, number
+            state = {key: value.clone() for key, value in model.state_dict().items()}
     model.load_state_dict(state)
-    return probabilities
+    return Learned(probabilities=probabilities, chosen={"pass": best_pass, "of": num_passes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +300,7 @@ class FineTuned(Classifier):
 
 def fine_tuned(
     parts: Parts, encoder: LanguageModelEncoder, *, most_tokens: int, seed: int, folder: Path
-) -> tuple[Probabilities, float]:
+) -> Learned:
     """A language model that learns; the best pass by log loss on the selection rows stays.
 
     A run that was cut goes on after its last pass.
@@ -274,9 +311,6 @@ def fine_tuned(
         most_tokens: Pieces from the beginning of a text that are read, special ones included.
         seed: Of the first weights of the layer, the order of rows and dropout.
         folder: Where passes are kept until all are done.
-
-    Returns:
-        The model, and the seconds that runs before this one took.
     """
     config = Config().with_settings(TUNING | {"train.seed": seed}).train
     run = training_run(
@@ -304,7 +338,7 @@ def fine_tuned(
         print(f"  pass {epoch}: log loss {loss:.4f}", file=sys.stderr, flush=True)
         if loss < best.get("loss", np.inf):
             state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-            best.update(loss=loss, state=state)
+            best.update({"loss": loss, "state": state, "pass": epoch})
         return True
 
     train_steps(
@@ -323,7 +357,8 @@ def fine_tuned(
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in best["state"].items()})
     checkpoint.remove()
-    return probabilities, former
+    chosen = {"pass": best["pass"], "of": config.epochs or 0}
+    return Learned(probabilities=probabilities, chosen=chosen, former_seconds=former)
 
 
 def own_tokens(encoder: LanguageModelEncoder, most_tokens: int) -> int:
@@ -347,16 +382,26 @@ def _log_loss(parts: Parts, probabilities: np.ndarray) -> float:
     return float(log_loss(parts.selection_targets, probabilities, labels=range(parts.num_labels)))
 
 
-def frozen_regression(
-    parts: Parts, encoder: LanguageModelEncoder, reader: TextReader, *, most_tokens: int | None = None
-) -> Probabilities:
-    """Logistic regression over the mean last state of a frozen language model, the penalty by the selection rows.
+def over_frozen_states(
+    parts: Parts,
+    encoder: LanguageModelEncoder,
+    reader: TextReader,
+    *,
+    seed: int,
+    most_tokens: int | None = None,
+    hidden: int | None = None,
+) -> Learned:
+    """A classifier over the mean last state of a frozen language model, the penalty by the selection rows.
+
+    With the penalty that was chosen it is fitted to these rows too, as linear baselines are.
 
     Args:
         parts: Rows.
         encoder: The language model; its last layer is read.
         reader: Cuts texts into its tokens.
+        seed: Of the perceptron.
         most_tokens: Tokens from the beginning of a text that are read, special ones included; None reads all.
+        hidden: Width of the hidden layer of a perceptron; None takes a logistic regression.
     """
 
     def cut(text: str) -> Document:
@@ -379,10 +424,28 @@ def frozen_regression(
                 found[row] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return found
 
+    def fitted(penalty: float, rows: np.ndarray, targets: np.ndarray) -> Any:
+        if hidden is None:
+            return LogisticRegression(C=penalty, max_iter=1000).fit(rows, targets)
+        settings = {"alpha": penalty, "batch_size": min(BATCH, len(rows)), "max_iter": PERCEPTRON_PASSES}
+        model = make_pipeline(StandardScaler(), MLPClassifier((hidden,), random_state=seed, **settings))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped by the number of passes
+            return model.fit(rows, targets)
+
+    start = time.perf_counter()
     fit_rows, selection = features(parts.fit_texts), features(parts.selection_texts)
-    models: list[tuple[float, Any]] = []
-    for penalty in PENALTIES:
-        model = LogisticRegression(C=penalty, max_iter=1000).fit(fit_rows, parts.fit_targets)
-        models.append((_log_loss(parts, model.predict_proba(selection)), model))
-    best = min(models, key=lambda scored: scored[0])[1]
-    return lambda texts: best.predict_proba(features(texts))
+    read_seconds = time.perf_counter() - start
+    penalties = STRENGTHS if hidden is None else DECAYS
+    losses = {
+        penalty: _log_loss(parts, fitted(penalty, fit_rows, parts.fit_targets).predict_proba(selection))
+        for penalty in penalties
+    }
+    penalty = min(losses, key=lambda penalty: losses[penalty])
+    targets = np.concatenate([parts.fit_targets, parts.selection_targets])
+    best = fitted(penalty, np.concatenate([fit_rows, selection]), targets)
+    return Learned(
+        probabilities=lambda texts: best.predict_proba(features(texts)),
+        chosen={"C" if hidden is None else "alpha": penalty},
+        read_seconds=read_seconds,
+    )

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from accuracy import judge, run_ours
-from cells import NONE, Correct, difference, interval_cell, table_of
-from neural import NETWORKS, Parts, Probabilities, fine_tuned, frozen_regression, train_network
+from cells import NONE, Correct, Entry, difference, interval_cell, table_of
+from neural import BATCH, NETWORKS, Learned, Parts, fine_tuned, over_frozen_states, train_network
 from records import unpack
 from sets import Dataset, thinned_labels, uneven
 from textlattice.baselines.answering import answering_baseline
 from textlattice.baselines.compare import selection_slices
 from textlattice.baselines.linear import BASELINES
-from textlattice.config import Config, PyramidConfig, preset
+from textlattice.config import Config, PyramidConfig, TextConfig, preset
 from textlattice.encoders.language_model import LanguageModelEncoder, open_encoder
 from textlattice.encoders.state_cache import StateCache
 from textlattice.task import Label, Task
@@ -59,18 +60,27 @@ class LanguageModel:
         cache: Folder of token tables and states.
         states_gb: Gigabytes of states at most.
         opened: What was opened of it so far.
+        read_seconds: What reading training texts took, before trainings that find the states.
     """
 
     folder: Path
     cache: Path
     states_gb: float
     opened: list[LanguageModelEncoder] = field(default_factory=list)
+    read_seconds: list[float] = field(default_factory=list)
 
     def encoder(self, num_layers: int) -> LanguageModelEncoder:
         """Gives the states of so many layers, and keeps them."""
         states = StateCache(self.cache / "states", int(self.states_gb * 1e9))
         self.opened.append(open_encoder(self.folder, self.folder.name, num_layers=num_layers, cache=states))
         return self.opened[-1]
+
+    def read(self, texts: Sequence[str], encoder: LanguageModelEncoder, config: TextConfig) -> None:
+        """Reads texts of which no states are kept yet, and notes the time."""
+        start, reader = time.perf_counter(), TextReader(config=config, cut=encoder.tokenizer)
+        for place in range(0, len(texts), BATCH):
+            encoder.states([reader.read(text) for text in texts[place : place + BATCH]])
+        self.read_seconds.append(time.perf_counter() - start)
 
     def keep_no_more(self) -> None:
         """From now on states are made anew each time: for texts that come once."""
@@ -116,11 +126,17 @@ OTHERS = {
     "pyramid over our own encoder": Ours(reads="text"),
     "pyramid, language model tuned by LoRA": Ours(settings=TUNED | {"train.tune": "lora"}),
     "pyramid, language model tuned whole": Ours(settings=TUNED | {"train.tune": "full"}),
+    "pyramid without n-grams": Ours(settings={"train.wide": "none"}),
     "base": Ours(preset="base", reads="text"),
 }
 OURS = {PYRAMID: Ours(), **ABLATIONS, **SENSITIVITY, **WEIGHED, **OTHERS}
-LINEAR = ("majority", "tfidf_lr", "nb_ngrams")
-FROZEN = {"frozen MiniLM + LR": None, f"frozen MiniLM + LR, {SAME_TOKENS} tokens": SAME_TOKENS}
+LINEAR = ("majority", "tfidf_lr", "tfidf_svm", "nb_ngrams")
+FROZEN: dict[str, dict[str, Any]] = {
+    "frozen MiniLM + LR": {},
+    f"frozen MiniLM + LR, {SAME_TOKENS} tokens": {"most_tokens": SAME_TOKENS},
+    "frozen MiniLM + perceptron": {"hidden": 128},
+}
+"""What `over_frozen_states` takes."""
 FINE_TUNED = f"fine-tuned MiniLM, {SAME_TOKENS} tokens"
 _EACH_RATIO = {
     f"{name}, classes 1:{ratio}": (name, ratio) for name in (PYRAMID, "tfidf_lr") for ratio in (2, 5, 10)
@@ -175,23 +191,31 @@ def _mean_recall(correct: np.ndarray, labels: Sequence[Label], chosen: Sequence[
 def _figures(name: str, data: Dataset, *, seed: int, threads: int, source: LanguageModel) -> dict[str, Any]:
     if name in OURS:
         config = OURS[name].config(seed=seed, threads=threads)
-        return run_ours(data, config, **inputs_of(OURS[name], data, config, source))
+        figures = run_ours(data, config, **inputs_of(OURS[name], data, config, source))
+        return figures | {"read_seconds": round(sum(source.read_seconds), 2)}
     task = task_of(data.train.labels, data.task, data.label_order)
     start = time.perf_counter()
-    probabilities, former_seconds = baseline_of(name, data, task, seed, source)
-    train_seconds = former_seconds + time.perf_counter() - start
+    learned = baseline_of(name, data, task, seed, source)
+    seconds = learned.former_seconds + time.perf_counter() - start - learned.read_seconds
     return {
         "num_train": len(data.train.texts),
         "num_test": len(data.test.texts),
-        "train_seconds": round(train_seconds, 2),
-        "models": {"ours": judge(task, probabilities(data.test.texts), data.test.labels)},
+        "threads": torch.get_num_threads(),
+        "train_seconds": round(seconds, 2),
+        "read_seconds": round(learned.read_seconds, 2),
+        "chosen": learned.chosen,
+        "models": {"ours": judge(task, learned.probabilities(data.test.texts), data.test.labels)},
     }
 
 
 def inputs_of(row: Ours, data: Dataset, config: Config, source: LanguageModel) -> dict[str, Any]:
-    """What else `fit` takes."""
+    """What else `fit` takes; states that a frozen language model will be asked for are read here."""
     if row.reads == "states":
-        return {"encoder": source.encoder(config.model.num_states)}  # type: ignore[union-attr]
+        assert isinstance(config.model, PyramidConfig)
+        encoder = source.encoder(config.model.num_states)
+        if config.train.tune == "none":
+            source.read(data.train.texts, encoder, config.text)
+        return {"encoder": encoder}
     if row.reads == "text":
         return {}
     reader, tables = TextReader(config=config.text), source.cache / "tables"
@@ -201,15 +225,14 @@ def inputs_of(row: Ours, data: Dataset, config: Config, source: LanguageModel) -
     return {"token_table": table}
 
 
-def baseline_of(
-    name: str, data: Dataset, task: Task, seed: int, source: LanguageModel
-) -> tuple[Probabilities, float]:
-    """A model that is not ours, trained, and the seconds that a run before this one, which was cut, spent on it.
+def baseline_of(name: str, data: Dataset, task: Task, seed: int, source: LanguageModel) -> Learned:
+    """A model that is not ours, trained.
 
     A linear one, a network over words, a language model frozen under a regression or learning itself.
     """
     if name in BASELINES:
-        return answering_baseline(name, task, data.train.texts, data.train.labels, seed=seed)[0], 0.0
+        answering = answering_baseline(name, task, data.train.texts, data.train.labels, seed=seed)
+        return Learned(probabilities=answering[0])
     config = Config().with_settings({"train.seed": seed})
     targets = task.targets(data.train.labels)
     fit_rows, selection, more = selection_slices(data.train.texts, data.train.labels, config)
@@ -222,14 +245,14 @@ def baseline_of(
         num_labels=len(task.labels),
     )
     if name in NETWORKS:
-        return train_network(name, parts, TextReader(config=config.text), seed=seed), 0.0
+        return train_network(name, parts, TextReader(config=config.text), seed=seed)
     read = source.encoder(
         PyramidConfig().num_states
     )  # as the pyramid, so that both find the same states kept
     if name == FINE_TUNED:
         return fine_tuned(parts, read, most_tokens=SAME_TOKENS, seed=seed, folder=source.cache / "tuned")
     reader = TextReader(config=config.text, cut=read.tokenizer)
-    return frozen_regression(parts, read, reader, most_tokens=FROZEN[name]), 0.0
+    return over_frozen_states(parts, read, reader, seed=seed, **FROZEN[name])
 
 
 # The page.
@@ -241,11 +264,13 @@ PAGE_HEAD = """# The pyramid without its parts, and beside others
 `benchmarks/run.py pyramid`: the second family, after arXiv 2511.05752, over two layers of all-MiniLM-L6-v2, on a part
 of a data set. Accuracy, macro F1, precision, recall and AUC in per cent of the test rows, calibration error; means over
 seeds, with the standard deviation of accuracy over several of them (±). Differences to the pyramid in points of
-accuracy, with the 95 % interval of a paired bootstrap over test rows. Rows of ours hold the wide branch; what the
-network says alone stands beside. The others chose epoch or penalty on a slice of the training rows; their probabilities
-are as they come, those of ours are calibrated on a slice that ours does not train on, which `ece` is to be read by.
-States of the frozen language model are kept between rows: the training of `pyramid` holds the time to read them, that
-of the rows after it does not. A row whose language model learns reads all anew.
+accuracy, over the seeds that both have, with the 95 % interval of a paired bootstrap over test rows. Rows of ours hold
+the wide branch of n-grams; what the network says alone stands beside. With one scale tokens read the last layer, with
+several the first of the two. Of the training rows ours learns from nine tenths and the networks of others from nineteen
+twentieths, on the rest they choose; linear models and those over frozen states are fitted to all once their penalty is
+chosen. The probabilities of others are as they come, those of ours are calibrated on a slice that ours does not train
+on, which `ece` is to be read by. *Training* is the time without that for the states of a frozen language model, which
+are read once and kept; how long that takes stands below the tables. With ≤ it was not told apart.
 """
 COLUMNS = (
     *("row", "seeds", "accuracy", "±", "to the pyramid", "network alone", "macro F1", "precision", "recall"),
@@ -258,33 +283,117 @@ TITLES = {
     "imbalance": """### Uneven classes
 
 Of the labels in the second half of their sorted order, of an odd number the smaller one, one training row in so many
-stays, chosen at random; test rows stay as they are. *Recall of the thinned* is the mean recall of these labels.
+stays, chosen at random, so there are fewer rows too; test rows stay as they are. *Recall of the thinned* is the mean
+recall of these labels.
 """,
 }
 
 
-def page(runs: list[dict[str, Any]]) -> str:
+def page(runs: list[Entry]) -> str:
     """The page of all rows that were run."""
     parts = [PAGE_HEAD]
     for name, limit in sorted({(run["key"]["set"], run["key"]["limit"]) for run in runs}):
         of_set = [run for run in runs if (run["key"]["set"], run["key"]["limit"]) == (name, limit)]
         most = max(run["num_train"] for run in of_set)  # rows of uneven classes have fewer
         parts += [f"## {name}\n", f"{most:,} rows to train, {of_set[0]['num_test']:,} to test.\n"]
+        parts += [*_goals(of_set)]
         measured = {run["key"]["row"] for run in of_set}
         homes = {HOME.get(row) for row in measured}
+        machines = len({machine_of(run) for run in of_set}) > 1
         for group, names in GROUPS.items():
             if group in homes:
                 more = {"recall of the thinned": "thinned_recall"} if group == "imbalance" else {}
-                rows = [_cells(row, of_set, more.values()) for row in names if row in measured]
-                parts += [TITLES[group], table_of((*COLUMNS, *more), rows), ""]
+                columns = [*COLUMNS, *more, *(["machine"] if machines else [])]
+                rows = [
+                    [*_cells(row, of_set, more.values()), *([_machines(row, of_set)] if machines else [])]
+                    for row in names
+                    if row in measured
+                ]
+                parts += [TITLES[group], table_of(columns, rows), ""]
+        parts += [*_reading(of_set, machines)]
     if len(parts) == 1:
         parts.append("The measurements are being made.")
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _cells(name: str, runs: list[dict[str, Any]], more: Iterable[str] = ()) -> list[str]:
-    own = {run["key"]["seed"]: run for run in runs if run["key"]["row"] == name}
-    first = {run["key"]["seed"]: run for run in runs if run["key"]["row"] == PYRAMID}
+def _goals(runs: list[Entry]) -> list[str]:
+    """What the pyramid should reach, and whether it does, each line where its rows were run."""
+    frozen = next(iter(FROZEN))
+    own, base = "pyramid over our own encoder", "base"
+    lines = [
+        *_difference_line("The pyramid less the regression over frozen states", runs, PYRAMID, frozen),
+        *_difference_line("The same, its network alone", runs, PYRAMID, frozen, model="deep"),
+        *_difference_line("The pyramid less the fine-tuned language model", runs, PYRAMID, FINE_TUNED),
+        *_difference_line("With our own encoder, less `base`", runs, own, base),
+    ]
+    by_name = {name: _by_seed(runs, name) for name in (PYRAMID, frozen, FINE_TUNED)}
+    seeds = sorted(set.intersection(*map(set, by_name.values())))
+    if seeds:
+        pyramid, low, high = (
+            100 * np.mean([found[seed]["models"]["ours"]["accuracy"] for seed in seeds])
+            for found in by_name.values()
+        )
+        closed = 100 * (pyramid - low) / (high - low) if high != low else float("nan")
+        lines.append(
+            f"- Of the gap of {high - low:.2f} points between frozen and fine-tuned, the pyramid closes "
+            f"{closed:.0f} %, in {_time_share(by_name, seeds)} of the time that fine-tuning takes."
+        )
+    return [*lines, ""] if lines else []
+
+
+def _difference_line(
+    words: str, runs: list[Entry], name: str, other: str, *, model: str = "ours"
+) -> list[str]:
+    own, theirs = _by_seed(runs, name), _by_seed(runs, other)
+    seeds = sorted(set(own) & set(theirs))
+    if not seeds or not all(own[seed]["models"].get(model) for seed in seeds):
+        return []
+    interval = difference(_correct(own, seeds, model), _correct(theirs, seeds))
+    return [f"- {words}: {interval_cell(interval)}."]
+
+
+def _time_share(by_name: dict[str, dict[Any, Entry]], seeds: list[Any]) -> str:
+    """Training of the pyramid with the reading of states, over fine-tuning; nothing where these ran elsewhere."""
+    pyramid, tuned = ([by_name[name][seed] for seed in seeds] for name in (PYRAMID, FINE_TUNED))
+    if len({machine_of(run) for run in [*pyramid, *tuned]}) > 1:
+        return "an unknown share (other machines)"
+    read = max(run.get("read_seconds", 0.0) for run in by_name[PYRAMID].values())
+    seconds, whole = (sum(run["train_seconds"] for run in each) for each in (pyramid, tuned))
+    return f"{100 * (seconds + read * len(seeds)) / whole:.0f} %"
+
+
+def _reading(runs: list[Entry], machines: bool) -> list[str]:
+    """How long the states of the training rows took, on each machine where they were read."""
+    longest: dict[str, float] = {}
+    for run in runs:
+        if run["key"]["row"] == PYRAMID and "read_seconds" in run:
+            where = machine_of(run)
+            longest[where] = max(longest.get(where, 0.0), run["read_seconds"])
+    return [
+        f"The states of the training rows are read in {seconds / 60:.1f} min{f' ({where})' if machines else ''}.\n"
+        for where, seconds in longest.items()
+    ]
+
+
+def machine_of(run: Entry) -> str:
+    """Where it was run, in words."""
+    machine = run.get("machine")
+    return f"{machine['cpu']}, {machine['cores']} cores" if machine else ""
+
+
+def _machines(name: str, runs: list[Entry]) -> str:
+    return "; ".join(sorted({machine_of(run) for run in runs if run["key"]["row"] == name}))
+
+
+def _by_seed(runs: list[Entry], name: str) -> dict[Any, Entry]:
+    """Runs of a row by fold and seed."""
+    return {
+        (run["key"].get("fold") or 0, run["key"]["seed"]): run for run in runs if run["key"]["row"] == name
+    }
+
+
+def _cells(name: str, runs: list[Entry], more: Iterable[str] = ()) -> list[str]:
+    own, first = _by_seed(runs, name), _by_seed(runs, PYRAMID)
     seeds = sorted(set(own) & set(first))
     models = [run["models"]["ours"] for run in own.values()]
     alone = [run["models"]["deep"]["accuracy"] for run in own.values() if run["models"].get("deep")]
@@ -294,6 +403,7 @@ def _cells(name: str, runs: list[dict[str, Any]], more: Iterable[str] = ()) -> l
         return NONE if None in values else f"{scale * np.mean(values):{form}}"
 
     compared = name != PYRAMID and seeds
+    at_most = "" if all("read_seconds" in run for run in own.values()) else "≤ "
     spread = 100 * np.std([model["accuracy"] for model in models], ddof=1) if len(models) > 1 else None
     return [
         name,
@@ -304,14 +414,16 @@ def _cells(name: str, runs: list[dict[str, Any]], more: Iterable[str] = ()) -> l
         f"{100 * np.mean(alone):.2f}" if alone else NONE,
         *(mean(figure) for figure in ("macro_f1", "macro_precision", "macro_recall", "macro_auc")),
         mean("ece", scale=1, form=".4f"),
-        f"{np.mean([run['train_seconds'] for run in own.values()]) / 60:.1f} min",
+        f"{at_most}{np.mean([run['train_seconds'] for run in own.values()]) / 60:.1f} min",
         *(mean(figure) for figure in more),
     ]
 
 
-def _correct(runs: dict[int, dict[str, Any]], seeds: list[int]) -> Correct:
-    return {
-        0: np.mean(
-            [unpack(runs[seed]["models"]["ours"]["correct"], runs[seed]["num_test"]) for seed in seeds], 0
-        )
-    }
+def _correct(runs: dict[Any, Entry], seeds: list[Any], model: str = "ours") -> Correct:
+    """Share of the seeds that are right on each test row, by fold."""
+    by_fold: dict[int, list[np.ndarray]] = {}
+    for fold, seed in seeds:
+        run = runs[fold, seed]
+        right = unpack(run["models"][model]["correct"], run["num_test"])
+        by_fold.setdefault(fold, []).append(right)
+    return {fold: np.mean(rights, 0) for fold, rights in by_fold.items()}

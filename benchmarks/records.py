@@ -1,7 +1,7 @@
 """Result files: `results/<what>_<hardware>_<date>.json`, one entry a run, extended and never half written.
 
 A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of it is
-skipped), `commit`, `versions`, `finished` and its own figures.
+skipped), `commit`, `versions`, `finished`, `load` (processes that wanted a core at the end) and its own figures.
 """
 
 import base64
@@ -46,7 +46,14 @@ def find(what: str, key: dict[str, Any], folder: Path = RESULTS) -> dict[str, An
 
 def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Adds an entry to the file of this machine, in place of one with the same key; returns the file."""
-    entry = {"key": key, "finished": _now(), "commit": _commit(), "versions": _versions(), **figures}
+    load = round(os.getloadavg()[0], 2)  # of the machine, in processes
+    entry = {
+        "key": key,
+        "finished": _now(),
+        "load": load,
+        "commit": _commit(),
+        "versions": _versions(),
+    } | figures
     entry = without_paths(entry)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):

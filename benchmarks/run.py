@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from ablation import INGREDIENTS, ROWS, held_out, run_ingredient
 from accuracy import VARIANTS, run_linear, run_ours
@@ -128,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--label-noise",
         type=float,
         metavar="SHARE",
-        help="of the training labels that are made wrong; then clean test rows alone are answered",
+        help="of the training labels that are made wrong, 0 for comparison; then all test rows are answered, clean",
     )
     stress.add_argument("--seed", type=int, default=0)
     stress.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
@@ -155,6 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
         command.add_argument("--force", action="store_true", help="run again what is there already")
         command.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     options = parser.parse_args(arguments)
+    if threads := getattr(options, "threads", 0):
+        torch.set_num_threads(threads)
+        threadpool_limits(threads)
     try:
         options.run(options)
     except TextlatticeError as error:
@@ -173,9 +177,7 @@ def run_accuracy(options: argparse.Namespace) -> None:
     settings = dict(setting.partition("=")[::2] for setting in sorted(options.settings))
     config = preset(options.preset).with_settings(settings)
     config = config.with_settings({"train.seed": options.seed, **VARIANTS.get(options.variant, {})})
-    if options.threads:
-        torch.set_num_threads(options.threads)
-        config = config.with_settings({"train.threads": options.threads})
+    config = config.with_settings({"train.threads": options.threads})
     if options.variant == "plain" and TASKS.get(options.set) != "ordinal":
         raise SystemExit(f"--variant plain is for labels in an order, got --set {options.set}.")
     data, variants = None, [options.variant]
@@ -216,8 +218,6 @@ def run_reproduce(options: argparse.Namespace) -> None:
     model = _language_model(options)
     name, epochs = options.set or table.set, options.epochs or (None if options.full else SHORT_EPOCHS)
     folds: list[int | None] = [None] if name != "rt2k" else [*range(NUM_FOLDS if options.full else 1)]
-    if options.threads:
-        torch.set_num_threads(options.threads)
     for row_name in [options.row] if options.row else table.rows:
         number, row_name = run_of(options.table, row_name)
         for fold in folds:
@@ -246,8 +246,6 @@ def run_reproduce(options: argparse.Namespace) -> None:
 def run_ablation(options: argparse.Namespace) -> None:
     """One entry an ingredient."""
     model = _language_model(options)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
     data = None
     for name in [options.ingredient] if options.ingredient else INGREDIENTS:
@@ -269,8 +267,6 @@ def run_ablation(options: argparse.Namespace) -> None:
 def run_pyramid(options: argparse.Namespace) -> None:
     """One entry a row."""
     model = _language_model(options)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     data = None
     for name in [options.row] if options.row else PYRAMID_GROUPS.get(options.group, PYRAMID_ROWS):
         key = {
@@ -299,11 +295,10 @@ def run_pyramid(options: argparse.Namespace) -> None:
 def run_stress(options: argparse.Namespace) -> None:
     """One entry a model."""
     noisy = options.label_noise is not None
-    if noisy and not 0 < options.label_noise < 1:
-        raise SystemExit(f"--label-noise must lie in (0, 1), got {options.label_noise}.")
+    if noisy and not 0 <= options.label_noise < 1:
+        raise SystemExit(f"--label-noise must lie in [0, 1), got {options.label_noise}.")
+    test_rows = None if noisy else options.test_rows
     source = LanguageModel(folder=_language_model(options), cache=options.tables, states_gb=options.states_gb)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     asked = {
         "label_noise": options.label_noise,
         "draws": None if noisy else options.draws,
@@ -317,14 +312,12 @@ def run_stress(options: argparse.Namespace) -> None:
             "model": name,
             "set": options.set,
             "limit": options.limit,
-            "test_rows": options.test_rows,
+            "test_rows": test_rows,
             **asked,
         }
         if not _begins("stress", key, options):
             continue
-        data = data or read_dataset(
-            options.set, options.data, limit=options.limit, test_limit=options.test_rows
-        )
+        data = data or read_dataset(options.set, options.data, limit=options.limit, test_limit=test_rows)
         figures = run_model(name, data, **asked, threads=options.threads, source=source)
         path = add("stress", key, figures, options.results)
         shown = {"accuracy": round(100 * figures["clean"]["accuracy"], 2)}
@@ -340,8 +333,6 @@ def run_graph(options: argparse.Namespace) -> None:
     key = {"set": options.set, "seed": options.seed}
     if not _begins("graph", key, options):
         return
-    if options.threads:
-        torch.set_num_threads(options.threads)
     config = preset("base").with_settings({"train.seed": options.seed, "train.threads": options.threads})
     figures = study(held_out(read_dataset(options.set, options.data)), config)
     path = add("graph", key, figures, options.results)

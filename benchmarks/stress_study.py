@@ -3,24 +3,34 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from accuracy import Telling, judge
 from cells import NONE, table_of
-from neural import Probabilities
-from pyramid_study import FINE_TUNED, OURS, LanguageModel, Ours, baseline_of, inputs_of
+from neural import Learned, Probabilities
+from pyramid_study import FINE_TUNED, FROZEN, OURS, LanguageModel, Ours, baseline_of, inputs_of
+from records import pack_places, unpack_places
 from sets import Dataset, Part
+from textlattice.config import TextConfig
+from textlattice.evaluation.significance import Interval
 from textlattice.stress.attack import attack
-from textlattice.stress.curves import stress_curves
+from textlattice.stress.curves import LEVELS, stress_curves
 from textlattice.task import Label, Task
+from textlattice.text.document import TextReader
 from textlattice.text.noise import FAMILIES
 from textlattice.training.fit import fit
 from textlattice.training.labels import task_of
+from textlattice.training.noise import FAMILIES as TRAINED
 from textlattice.training.save import predictor_of
 
 NOISE, FOLD = {"train.noise": 0.3}, {"text.fold_confusables": True}
+NORMALISED = "tfidf_lr, texts normalised"
+"""Reads what our reader makes of texts, without characters that have no form: what that part of ours is worth."""
+FIRST = "tfidf_lr"
 MODELS: dict[str, Ours | None] = {
     "base": OURS["base"],
     "base, noise in training": Ours(preset="base", reads="text", settings=NOISE),
@@ -29,13 +39,15 @@ MODELS: dict[str, Ours | None] = {
     "pyramid over our own encoder": OURS["pyramid over our own encoder"],
     "pyramid": OURS["pyramid"],
     "tfidf_lr": None,
+    NORMALISED: None,
     "char_svm": None,
-    "frozen MiniLM + LR": None,
+    **dict.fromkeys([name for name in FROZEN if name.startswith("frozen MiniLM + LR")]),
     FINE_TUNED: None,
 }
 """What `fit` trains for each name; None where `baseline_of` trains it."""
 LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "tfidf_lr")
 _CURVES = ("accuracy", "macro_f1", "ece", "flip_rate", "deviation")
+_SAMPLES = 2000  # draws of test rows of an interval
 _FLIPS = 0x1ABE1  # tells these draws from others of one seed
 
 
@@ -85,22 +97,27 @@ def run_model(
     if label_noise is not None:
         wrong = flip_labels(data.train.labels, label_noise, seed)
         data = dataclasses.replace(data, train=Part(texts=data.train.texts, labels=wrong))
+    source.read_seconds.clear()
     start = time.perf_counter()
-    probabilities, task, former_seconds = _trained(name, data, seed=seed, threads=threads, source=source)
-    seconds = former_seconds + time.perf_counter() - start
+    learned, task = _trained(name, data, seed=seed, threads=threads, source=source)
+    read_seconds = learned.read_seconds + sum(source.read_seconds)
+    seconds = learned.former_seconds + time.perf_counter() - start - read_seconds
     source.keep_no_more()
-    texts, labels = data.test.texts, data.test.labels
+    probabilities, texts, labels = learned.probabilities, data.test.texts, data.test.labels
     figures = {
         "num_train": len(data.train.texts),
         "num_test": len(texts),
+        "threads": torch.get_num_threads(),
         "train_seconds": round(seconds, 2),
+        "read_seconds": round(read_seconds, 2),
         "clean": judge(task, probabilities(texts), labels),
     }
     if draws is None or attacked is None or budget is None:
         return figures
     start = time.perf_counter()
-    curves = stress_curves(probabilities, task, texts, labels, seeds=range(draws), progress=Telling())
-    figures |= _compact(curves)
+    marked = Marked(probabilities=probabilities, targets=task.targets(labels))
+    curves = stress_curves(marked, task, texts, labels, seeds=range(draws), progress=Telling())
+    figures |= _compact(curves) | {"right": pack_places(marked.counts(draws))}
     if attacked:
         figures["attack"] = attack(
             *(probabilities, task, texts[:attacked], labels[:attacked]), budget=budget, progress=Telling()
@@ -110,15 +127,51 @@ def run_model(
 
 def _trained(
     name: str, data: Dataset, *, seed: int, threads: int, source: LanguageModel
-) -> tuple[Probabilities, Task, float]:
+) -> tuple[Learned, Task]:
     row, task = MODELS[name], task_of(data.train.labels, data.task, data.label_order)
+    if name == NORMALISED:
+        train = Part(texts=_normalised(data.train.texts), labels=data.train.labels)
+        learned = baseline_of(FIRST, dataclasses.replace(data, train=train), task, seed, source)
+        return Learned(probabilities=lambda texts: learned.probabilities(_normalised(texts))), task
     if row is None:
-        probabilities, former_seconds = baseline_of(name, data, task, seed, source)
-        return probabilities, task, former_seconds
+        return baseline_of(name, data, task, seed, source), task
     config = row.config(seed=seed, threads=threads)
     inputs = inputs_of(row, data, config, source)
     trained = fit(data.train.texts, data.train.labels, config, task=data.task, progress=Telling(), **inputs)
-    return predictor_of(trained).probabilities, trained.task, 0.0
+    return Learned(probabilities=predictor_of(trained).probabilities), trained.task
+
+
+def _normalised(texts: Sequence[str]) -> list[str]:
+    reader = TextReader(config=TextConfig())
+    return [reader.read(text).normalised.text for text in texts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marked:
+    """A model, and which of its answers were right, call by call.
+
+    Args:
+        probabilities: The model.
+        targets: Places of the right labels; every call is about as many texts, in this order.
+        right: One array a call.
+    """
+
+    probabilities: Probabilities
+    targets: np.ndarray
+    right: list[np.ndarray] = field(default_factory=list)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """The probabilities."""
+        found = self.probabilities(texts)
+        self.right.append(found.argmax(1) == self.targets)
+        return found
+
+    def counts(self, draws: int) -> np.ndarray:
+        """In how many draws each row was right, [num_families, num_levels, num_rows], as `stress_curves` asks."""
+        clean, spoiled = self.right[0], np.array(self.right[1:])
+        shape = (len(FAMILIES), len(LEVELS) - 1, draws, len(clean))
+        first = np.broadcast_to(draws * clean, (len(FAMILIES), 1, len(clean)))
+        return np.concatenate([first, spoiled.reshape(shape).sum(2)], 1)
 
 
 def _compact(curves: dict[str, Any]) -> dict[str, Any]:
@@ -147,20 +200,29 @@ PAGE_HEAD = """# Models under noise
 
 `benchmarks/run.py stress`: nine kinds of noise spoil up to 20 % of the characters or words of test texts. The relative
 area is the area under accuracy from no noise to 20 %, counted from chance, over that of a model that noise does not
-touch: 1 is untouched, 0 guessing; means over draws of the noise and over seeds of training. *Noise in training* is
-`train.noise=0.3`: it draws from six kinds, and `ocr` is held out, so its column says what a kind of noise does that no
-training has seen. *Confusables folded* is `text.fold_confusables=true`: all letters that `homoglyph` draws are among
-those it folds, so this column says that the fold works, not what other letters would do. *Attacked* is the accuracy
-that an attack on single characters leaves, and that before it. Both pyramids and the models named base hold the wide
-branch, which is always fitted on clean texts. The results keep macro F1, calibration error, the share of answers that
-change and the deviation between draws of every point; the margins of `char_svm` are no probabilities, so its
-calibration says nothing.
+touch: 1 is untouched, 0 guessing; means over draws of the noise and over seeds of training. *Area* is the mean over
+kinds. Characters without a form (`invisible`) are taken away by our reader before anything reads them, and by the
+tokenizer of MiniLM, so that kind says 1 of those models by construction; *seen* is the mean without it. *Untrained* is
+the mean of `ocr` and `truncation`, which neither the reader removes nor `train.noise` draws from. Differences of areas
+to other models have the 95 % interval of a paired bootstrap over test rows. *Noise in training* is `train.noise=0.3`.
+*Confusables folded* is `text.fold_confusables=true`: all letters that `homoglyph` draws are among those it folds, so
+this column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
+*Attacked* is the accuracy that an attack on single characters leaves, with half of its 95 % interval, and that before
+it; against folded confusables half of its edits do nothing. Both pyramids and the models named base hold the wide
+branch, which is always fitted on clean texts. A model that reads 256 tokens reads less of a long text the more noise
+cuts its words to pieces. The results keep macro F1, calibration error, the share of answers that change and the
+deviation between draws of every point; the margins of `char_svm` are no probabilities, so its calibration says nothing.
+*Training* is without the states of a frozen language model, see [there](pyramid.md).
 """
-COLUMNS = ("model", "seeds", "accuracy", "relative area", "worst", *FAMILIES, "attacked", "training")
+COLUMNS = (
+    *("model", "seeds", "accuracy", "area", "seen", "untrained", "area less that of tfidf_lr"),
+    *("less that of the fine-tuned", "worst", *FAMILIES, "attacked", "training"),
+)
+UNTRAINED = tuple(family for family in FAMILIES if family not in (*TRAINED, "invisible"))
 _WRONG_LABELS = """## Wrong labels in training
 
-Accuracy on clean test rows where this share of all training labels, also of the rows that choose and calibrate, is
-another one, drawn at random.
+Accuracy on all clean test rows where this share of all training labels, also of the rows that choose and calibrate, is
+another one, drawn at random; means over seeds.
 """
 Run = dict[str, Any]
 
@@ -193,8 +255,8 @@ def page(runs: Sequence[Run]) -> str:
     """The page of all runs."""
     parts = [PAGE_HEAD]
     for picture, group in sections(runs).items():
-        key = group[0]["key"]
-        rows = [_cells(name, own) for name, own in _by_model(group).items()]
+        key, by_model = group[0]["key"], _by_model(group)
+        rows = [_cells(name, by_model) for name in by_model]
         parts += [
             f"## {key['set']}\n",
             f"{_sizes(group)}, {key['draws']} draws of each noise, {key['attacked']} texts attacked with "
@@ -209,52 +271,103 @@ def page(runs: Sequence[Run]) -> str:
 
 
 def _label_noise(runs: Sequence[Run]) -> list[str]:
-    """One table a set, whose first column is without wrong labels, where that was run."""
+    """One table a set, one column a share."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(_measured(run), []).append(run)
+        if run["key"]["label_noise"] is not None:
+            groups.setdefault(_measured(run), []).append(run)
     parts: list[str] = []
     for _, group in sorted(groups.items()):
-        shares = sorted({run["key"]["label_noise"] or 0.0 for run in group})
-        noisy = _by_model([run for run in group if run["key"]["label_noise"]])
+        shares = sorted({run["key"]["label_noise"] for run in group})
         rows = [
             [
                 name,
                 *(
-                    _mean(
-                        [run["clean"]["accuracy"] for run in own if (run["key"]["label_noise"] or 0) == share]
-                    )
+                    _mean([run["clean"]["accuracy"] for run in own if run["key"]["label_noise"] == share])
                     for share in shares
                 ),
             ]
             for name, own in _by_model(group).items()
-            if name in noisy
         ]
-        if rows:
-            columns = ["model", *(f"{100 * share:g} %" for share in shares)]
-            parts += [f"{group[0]['key']['set']}, {_sizes(group)}:\n", f"{table_of(columns, rows)}\n"]
+        columns = ["model", *(f"{100 * share:g} %" for share in shares)]
+        parts += [f"{group[0]['key']['set']}, {_sizes(group)}:\n", f"{table_of(columns, rows)}\n"]
     return [_WRONG_LABELS, *parts] if parts else []
 
 
-def _cells(name: str, runs: Sequence[Run]) -> list[str]:
+def _cells(name: str, by_model: dict[str, list[Run]]) -> list[str]:
+    runs = by_model[name]
     areas = {
         family: float(np.mean([run["families"][family]["relative_area"] for run in runs]))
         for family in FAMILIES
     }
-    attacks = [run["attack"] for run in runs if "attack" in run]
-    before, left = (
-        _mean([found[figure] for found in attacks]) for figure in ("accuracy", "accuracy_under_attack")
-    )
+
+    def mean(families: Sequence[str]) -> str:
+        return f"{np.mean([areas[family] for family in families]):.3f}"
+
     return [
         name,
         str(len(runs)),
         _mean([run["clean"]["accuracy"] for run in runs]),
-        f"{np.mean([run['relative_area'] for run in runs]):.3f}",
+        mean(FAMILIES),
+        mean([family for family in FAMILIES if family != "invisible"]),
+        mean(UNTRAINED),
+        *(
+            area_cell(area_difference(runs, by_model[other])) if other in by_model and other != name else NONE
+            for other in (FIRST, FINE_TUNED)
+        ),
         min(areas, key=lambda family: areas[family]),
         *(f"{area:.3f}" for area in areas.values()),
-        f"{left} of {before}" if attacks else NONE,
+        _attack_cell([run["attack"] for run in runs if "attack" in run]),
         f"{np.mean([run['train_seconds'] for run in runs]) / 60:.1f} min",
     ]
+
+
+def area_difference(ours: Sequence[Run], others: Sequence[Run]) -> Interval:
+    """Mean relative area of one model less that of another, and its 95 % interval of a paired bootstrap over rows.
+
+    Areas of the points' accuracies, over the draws of noise and the seeds of training that both have.
+    """
+    seeds = {run["key"]["seed"] for run in ours} & {run["key"]["seed"] for run in others}
+    shares = [_shares([run for run in runs if run["key"]["seed"] in seeds]) for runs in (ours, others)]
+    num_rows = shares[0].shape[2]
+    drawn = np.random.default_rng(0).multinomial(
+        num_rows, np.full(num_rows, 1 / num_rows), size=_SAMPLES
+    ) / float(num_rows)
+    levels, chance = np.array(ours[0]["levels"]), ours[0]["chance"]
+
+    def gain(weights: np.ndarray) -> np.ndarray:
+        first, second = (mean_area(share @ weights.T, levels, chance) for share in shares)
+        return first - second
+
+    low, high = np.quantile(gain(drawn), [0.025, 0.975])
+    whole = float(gain(np.full((1, num_rows), 1 / num_rows))[0])
+    return Interval(difference=whole, low=float(low), high=float(high))
+
+
+def mean_area(accuracies: np.ndarray, levels: np.ndarray, chance: float) -> np.ndarray:
+    """Relative area of accuracies [num_families, num_levels, num_samples], the mean over families, [num_samples]."""
+    heights = accuracies - chance
+    whole = np.maximum(heights[:, 0], 1e-9) * (levels[-1] - levels[0])
+    return np.where(heights[:, 0] > 0, np.trapezoid(heights, levels, axis=1) / whole, 0.0).mean(0)
+
+
+def _shares(runs: Sequence[Run]) -> np.ndarray:
+    """How often each row was right, over draws and seeds, [num_families, num_levels, num_rows]."""
+    shape = (len(FAMILIES), len(runs[0]["levels"]), runs[0]["num_test"])
+    return np.mean([unpack_places(run["right"]).reshape(shape) / run["key"]["draws"] for run in runs], 0)
+
+
+def area_cell(interval: Interval) -> str:
+    """A difference of areas and its interval."""
+    return f"{interval.difference:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+
+
+def _attack_cell(attacks: Sequence[dict[str, Any]]) -> str:
+    if not attacks:
+        return NONE
+    left = float(np.mean([found["accuracy_under_attack"] for found in attacks]))
+    half = 1.96 * np.sqrt(left * (1 - left) / attacks[0]["num_rows"])
+    return f"{100 * left:.1f} ± {100 * half:.1f} of {_mean([found['accuracy'] for found in attacks])}"
 
 
 def _measured(run: Run, *more: str) -> tuple[Any, ...]:

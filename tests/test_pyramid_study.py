@@ -26,8 +26,11 @@ def parts():
 
 
 @pytest.mark.parametrize("name", neural.NETWORKS)
-def test_a_network_learns_and_pads_nothing_into_its_answers(name, parts):
-    probabilities = neural.train_network(name, parts, READER, seed=0)
+def test_a_network_learns_and_pads_nothing_into_its_answers(name, parts, monkeypatch):
+    monkeypatch.setattr(neural, "LEAST_STEPS", 50)
+    learned = neural.train_network(name, parts, READER, seed=0)
+    probabilities = learned.probabilities
+    assert 1 <= learned.chosen["pass"] <= learned.chosen["of"] == 13  # of four steps each
     found = probabilities(parts.selection_texts)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
     assert (found.argmax(1) == parts.selection_targets).mean() > 0.9
@@ -46,10 +49,13 @@ def test_edges_stay_in_their_document():
     assert neural.window_edges(torch.zeros(0, dtype=torch.int64)).shape == (2, 0)
 
 
-def test_regression_over_a_frozen_language_model(tmp_path):
-    encoder = open_encoder(write_bert(tmp_path), "bert", num_layers=1)
-    texts = ["a film film .", "a hopeless hope ."] * 20
-    targets = np.array([1, 0] * 20)
+@pytest.mark.parametrize(
+    ("hidden", "penalty", "choices"), [(None, "C", "STRENGTHS"), (64, "alpha", "DECAYS")]
+)
+def test_classifiers_over_a_frozen_language_model(hidden, penalty, choices, tmp_path):
+    encoder = open_encoder(write_bert(tmp_path), "bert", num_layers=2)
+    texts = ["a film film .", "a hopeless hope ."] * 60
+    targets = np.array([1, 0] * 60)
     parts = neural.Parts(
         fit_texts=texts,
         fit_targets=targets,
@@ -58,9 +64,15 @@ def test_regression_over_a_frozen_language_model(tmp_path):
         num_labels=2,
     )
     reader = TextReader(config=TextConfig(), cut=encoder.tokenizer)
-    probabilities = neural.frozen_regression(parts, encoder, reader)
-    assert (probabilities(texts).argmax(1) == targets).all()
-    assert np.isfinite(probabilities([""])).all()
+    learned = neural.over_frozen_states(parts, encoder, reader, seed=0, hidden=hidden)
+    assert (learned.probabilities(texts).argmax(1) == targets).all()
+    assert np.isfinite(learned.probabilities([""])).all()
+    assert learned.chosen[penalty] in getattr(neural, choices)
+    assert learned.read_seconds > 0
+    alone = np.concatenate([learned.probabilities([text]) for text in (*texts[:2], "hope a film")])
+    np.testing.assert_allclose(
+        learned.probabilities([*texts[:2], "hope a film"]), alone, atol=1e-3
+    )  # of states in float16
 
 
 def test_settings_of_every_row():
@@ -98,6 +110,7 @@ def test_uneven_classes():
 @pytest.fixture
 def run_study(small_sets, tmp_path, monkeypatch):
     """Runs rows of the study in three steps each; gives its entries."""
+    monkeypatch.setattr(neural, "LEAST_STEPS", 1)
     steps = {"train.steps": 3, "train.least_steps": 1}
     monkeypatch.setattr(pyramid_study, "preset", lambda name: preset(name).with_settings(steps))
     results = tmp_path / "results"
@@ -129,6 +142,8 @@ def run_study(small_sets, tmp_path, monkeypatch):
         "tfidf_lr",
         "GCN",
         "frozen MiniLM + LR",
+        "frozen MiniLM + perceptron",
+        "pyramid without n-grams",
         "fine-tuned MiniLM, 256 tokens",
         "pyramid, language model tuned by LoRA",
         "pyramid over our own encoder",
@@ -141,6 +156,16 @@ def test_a_row_from_the_command_line(row, run_study, capsys):
     assert "is there already" in capsys.readouterr().err
     assert "60 rows to train, 20 to test." in page
     assert f"| {row} | 1 | " in page
+    assert "machine |" not in page
+
+
+def test_states_are_read_before_the_clock_runs(run_study):
+    first, second = run_study("--row", "pyramid")[0], run_study("--row", "no graph")[1]
+    assert first["read_seconds"] > 0
+    assert second["read_seconds"] > 0  # of states that are kept, which takes less
+    assert first["threads"] == 1
+    page = pyramid_study.page([first | {"read_seconds": 90.0}, second])
+    assert "The states of the training rows are read in 1.5 min.\n" in page
 
 
 @pytest.mark.parametrize("row", ["tfidf_lr, classes 1:5", "pyramid, focal loss, classes 1:10"])
@@ -165,7 +190,7 @@ def test_a_group_from_the_command_line(run_study, monkeypatch, capsys):
     assert "not allowed with argument" in capsys.readouterr().err
 
 
-def entry(row, right, seed=0):
+def entry(row, right, seed=0, cpu="one", **more):
     judged = {"accuracy": np.mean(right), "macro_f1": 0.5, "ece": 0.1, "thinned_recall": 0.25}
     judged["correct"] = records.pack(np.array(right, bool))
     return {
@@ -173,8 +198,10 @@ def entry(row, right, seed=0):
         "num_train": 8,
         "num_test": 4,
         "train_seconds": 60.0,
+        "read_seconds": 0.0,
+        "machine": {"cpu": cpu, "cores": 2},
         "models": {"ours": judged},
-    }
+    } | more
 
 
 def test_the_page_compares_with_the_pyramid():
@@ -199,3 +226,49 @@ def test_the_page_has_a_table_a_group_and_the_spread_of_seeds():
     assert "| one scale |" not in imbalance
     assert "| pyramid, classes 1:5 | 1 | 50.00 |" in imbalance
     assert imbalance.count("| 25.00 |") == 2
+
+
+def test_the_page_says_which_goals_are_met():
+    runs = [
+        entry("pyramid", [1, 1, 1, 0], read_seconds=30.0),
+        entry("frozen MiniLM + LR", [1, 1, 0, 0]),
+        entry(pyramid_study.FINE_TUNED, [1, 1, 1, 1], train_seconds=900.0),
+        entry("pyramid over our own encoder", [1, 1, 1, 0]),
+        entry("base", [0, 0, 1, 0]),
+    ]
+    runs[0]["models"]["deep"] = runs[1]["models"]["ours"]
+    page = pyramid_study.page(runs)
+    assert "- The pyramid less the regression over frozen states: +25.00 (" in page
+    assert "- The same, its network alone: +0.00 (" in page
+    assert "- The pyramid less the fine-tuned language model: -25.00 (" in page
+    assert "- With our own encoder, less `base`: +50.00 (" in page
+    assert (
+        "- Of the gap of 50.00 points between frozen and fine-tuned, the pyramid closes 50 %, in 10 % of the time"
+        in page
+    )
+    assert "- " not in pyramid_study.page(runs[:1]).split("### ")[0].split("## imdb")[1]
+
+
+def test_times_of_other_machines_are_told_apart():
+    runs = [entry("pyramid", [1, 1, 1, 0], read_seconds=30.0), entry("frozen MiniLM + LR", [1, 1, 0, 0])]
+    runs += [entry(pyramid_study.FINE_TUNED, [1, 1, 1, 1], cpu="two")]
+    page = pyramid_study.page(runs)
+    assert "training | machine |" in page
+    assert "1.0 min | two, 2 cores |" in page
+    assert "closes 50 %, in an unknown share (other machines) of the time" in page
+    assert "read in 0.5 min (one, 2 cores)." in page
+
+
+def test_folds_are_put_together():
+    runs = [entry("pyramid", [1, 1, 1, 0]), entry("GCN", [1, 1, 0, 0])]
+    others = [entry("pyramid", [1, 1, 1, 1]), entry("GCN", [1, 1, 1, 1])]
+    for other in others:
+        other["key"]["fold"] = 1
+    page = pyramid_study.page([*runs, *others])
+    assert "| GCN | 2 | 75.00 | 35.36 | -12.50 (" in page
+
+
+def test_a_time_that_holds_the_reading_of_states_is_marked():
+    old = entry("pyramid", [1, 1, 1, 0])
+    del old["read_seconds"]
+    assert "| ≤ 1.0 min |" in pyramid_study.page([old, entry("no graph", [1, 1, 0, 0])])

@@ -50,7 +50,10 @@ def stress(small_sets, tmp_path, monkeypatch):
     return run_stress
 
 
-@pytest.mark.parametrize("model", ["base, both", "pyramid", "char_svm", "frozen MiniLM + LR"])
+@pytest.mark.parametrize(
+    "model",
+    ["base, both", "pyramid", "char_svm", "tfidf_lr, texts normalised", "frozen MiniLM + LR, 256 tokens"],
+)
 def test_a_model_from_the_command_line(model, stress, capsys, tmp_path):
     stress("--model", model)
     assert "relative_area" in capsys.readouterr().out
@@ -65,6 +68,14 @@ def test_a_model_from_the_command_line(model, stress, capsys, tmp_path):
     for curve in entry["families"].values():
         assert all(len(curve[figure]) == 6 for figure in stress_study._CURVES)
         assert curve["accuracy"][0] == pytest.approx(entry["clean"]["accuracy"], abs=1e-4)
+    shares = stress_study._shares([entry])
+    curves = [curve["accuracy"] for curve in entry["families"].values()]
+    np.testing.assert_allclose(shares.mean(2), curves, atol=1e-5)  # the rows that were right, in their order
+    chance = entry["chance"]
+    area = stress_study.mean_area(shares.mean(2)[:, :, None], np.array(entry["levels"]), chance)
+    np.testing.assert_allclose(area, entry["relative_area"], atol=1e-5)
+    if model == "tfidf_lr, texts normalised":
+        assert entry["families"]["invisible"]["flip_rate"] == [0.0] * 6
     assert entry["attack"]["num_rows"] == 2
     page = stress_study.page([entry])
     assert "60 rows to train, 6 to test, 1 draws of each noise, 2 texts attacked with 9 queries each." in page
@@ -74,12 +85,13 @@ def test_a_model_from_the_command_line(model, stress, capsys, tmp_path):
 
 
 def test_wrong_labels_from_the_command_line(stress):
-    entries = stress("--model", "tfidf_lr", "--label-noise", "0.3")
+    for share in ("0", "0.3"):
+        entries = stress("--model", "tfidf_lr", "--label-noise", share)
     assert "families" not in entries[0]
-    entries = stress("--model", "tfidf_lr")
+    assert entries[0]["num_test"] == 20  # all of them, for clean answers are cheap
     page = stress_study.page(entries)
     assert "| model | 0 % | 30 % |" in page
-    with pytest.raises(SystemExit, match=r"--label-noise must lie in \(0, 1\), got 1.5"):
+    with pytest.raises(SystemExit, match=r"--label-noise must lie in \[0, 1\), got 1.5"):
         stress("--label-noise", "1.5")
 
 
@@ -96,8 +108,12 @@ def entry(model, accuracy, *, seed=0, label_noise=None, name="imdb", area=0.8):
         }
         for place, family in enumerate(FAMILIES)
     }
-    found = {"accuracy": 1.0, "accuracy_under_attack": 0.25}
-    return run | {"levels": [0.0, 0.2], "relative_area": area, "families": families, "attack": found}
+    found = {"num_rows": 4, "accuracy": 1.0, "accuracy_under_attack": 0.25}
+    right = np.zeros((len(FAMILIES), 2, 4), int)
+    right[:, 0] = 2
+    right[:, 1, : round(4 * accuracy)] = 1  # of two draws
+    run |= {"levels": [0.0, 0.2], "chance": 0.0, "right": records.pack_places(right)}
+    return run | {"relative_area": area, "families": families, "attack": found}
 
 
 RUNS = [
@@ -106,21 +122,22 @@ RUNS = [
     entry("base", 0.25, seed=1, area=0.6),
     entry("base", 0.5, name="ag_news"),
     *(entry("base", 0.5, label_noise=0.1), entry("base", 0.25, label_noise=0.1, seed=1)),
-    entry("tfidf_lr", 0.25, label_noise=0.3),
+    *(entry("tfidf_lr", 0.5, label_noise=0.0), entry("tfidf_lr", 0.25, label_noise=0.3)),
 ]
 
 
 def test_the_page():
     page = stress_study.page(RUNS)
     assert (
-        "| base | 2 | 50.00 | 0.700 | truncation | 0.700 | 0.650 | 0.600 | 0.550 | 0.500 | 0.450 | 0.400 | 0.350 | "
-        "0.300 | 25.00 of 100.00 | 1.5 min |" in page
+        "| base | 2 | 50.00 | 0.500 | 0.512 | 0.475 | +0.062 (+0.000 to +0.188) | – | truncation | 0.700 | "
+        "0.650 | 0.600 | 0.550 | 0.500 | 0.450 | 0.400 | 0.350 | 0.300 | 25.0 ± 42.4 of 100.00 | 1.5 min |"
+        in page
     )
     assert page.index("## ag_news") < page.index("## imdb")
     assert page.index("| base | 2 |") < page.index("| tfidf_lr | 1 |")
     assert "](stress_imdb.svg)" in page
     assert "| model | 0 % | 10 % | 30 % |" in page
-    assert "| base | 50.00 | 37.50 | – |" in page
+    assert "| base | – | 37.50 | – |" in page
     assert "| tfidf_lr | 50.00 | – | 25.00 |" in page
     assert "being made" in stress_study.page([])
 

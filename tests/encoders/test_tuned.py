@@ -9,9 +9,11 @@ import torch
 from encoders.models import write_bert
 from textlattice import load
 from textlattice.batch.collate import Collator
+from textlattice.batch.pyramid_batch import Pieces, PieceWindows
 from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.config import GraphConfig, PyramidConfig, TextConfig, preset
+from textlattice.encoders import tuned as tuned_module
 from textlattice.encoders.language_model import open_encoder
 from textlattice.encoders.tuned import TunedEncoder
 from textlattice.errors import ConfigError
@@ -56,19 +58,36 @@ def read(encoder, tuned, texts):
         return torch.cat(tuned.eval()(batch_of(encoder, texts)), 1).numpy()
 
 
-def test_windows_that_are_run_twice_have_the_same_gradient(encoder, monkeypatch):
-    gradients = []
-    for most in (1 << 20, 64):
-        monkeypatch.setattr("textlattice.encoders.language_model.LEARN_AT_ONCE", most)
-        tuned, batch = made(encoder, "full").train(), batch_of(encoder, TEXTS[2:])
-        tuned.network.config.hidden_dropout_prob = 0.0
+@pytest.mark.parametrize("most", [1 << 20, 64])
+def test_windows_that_are_run_twice_have_the_same_gradient(encoder, most, monkeypatch):
+    monkeypatch.setattr("textlattice.encoders.language_model.LEARN_AT_ONCE", most)
+    batch = batch_of(encoder, TEXTS[2:])
+    assert (len(batch.pieces.windows) > 1) == (most == 64)
+    runs, gradients = [], []
+    run_twice = tuned_module._run_layers_twice
+    monkeypatch.setattr(
+        tuned_module, "_run_layers_twice", lambda *inputs: runs.append(1) or run_twice(*inputs)
+    )
+    needed = tuned_module._bytes_remembered(encoder.network.config, batch.pieces)
+    for remembered in (needed, needed - 1):
+        monkeypatch.setattr(tuned_module, "_REMEMBERED", remembered)
+        tuned = made(encoder, "full").train()
         for module in tuned.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         torch.cat(tuned(batch), 1).square().sum().backward()
         gradients.append(tuned.network.embeddings.word_embeddings.weight.grad)
-        assert (len(batch.pieces.windows) > 1) == (most == 64)
+        assert len(runs) == (len(batch.pieces.windows) if remembered < needed else 0)
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+def test_what_a_step_remembers_literal(encoder):
+    config = encoder.network.config
+    layer = 68 * config.hidden_size + 10 * config.num_attention_heads * 5
+    pieces = PieceWindows(
+        windows=(Pieces(ids=torch.zeros(3, 5), filled=torch.ones(3, 5)),), place=torch.zeros(0)
+    )
+    assert tuned_module._bytes_remembered(config, pieces) == 15 * config.num_hidden_layers * layer
 
 
 @pytest.mark.parametrize("how", WAYS)

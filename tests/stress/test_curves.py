@@ -116,7 +116,7 @@ def test_an_attack_finds_the_one_word(task):
         0.5,
     )  # `bad` is answered without any word
     assert (found["num_attacked"], found["success_rate"], found["mean_edits"]) == (2, 0.5, 1.0)
-    assert found["median_queries"] <= 8 + 6
+    assert found["median_queries"] <= 1 + 8 + 6
     assert TEXTS[0] in asked
 
 
@@ -155,7 +155,23 @@ def test_an_attack_keeps_to_its_budget(task):
     found = attack(stubborn, task, [text], ["good"], budget=40)
     assert found["success_rate"] == 0
     assert found["median_queries"] is found["mean_edits"] is None
-    assert sum(counts) <= 1 + 40
+    assert sum(counts) <= 40
+    ranked = [f"word{number}" for number in range(0, 300, 15)]  # half of the budget, all over the text
+    assert counts[1] == len(ranked)
+
+
+def test_an_edit_that_helps_the_right_answer_is_not_taken(task):
+    def model(texts):
+        """`alpha` counts most, but each edit of it makes the answer surer; an edit of `omega` overturns it."""
+        right = {("alpha", "omega"): 0.9, ("omega",): 0.55, ("alpha",): 0.6}
+        rows = []
+        for words in map(str.split, texts):
+            sure = 0.2 if len(words) == 2 and words[1] != "omega" else right.get(tuple(words), 0.95)
+            rows.append((1 - sure, sure))
+        return np.array(rows)
+
+    found = attack(model, task, ["alpha omega"], ["good"], max_edits=1.0)
+    assert (found["success_rate"], found["mean_edits"]) == (1.0, 1.0)
 
 
 def test_what_is_answered_wrongly_is_not_attacked(task):

@@ -29,15 +29,16 @@ def attack(
 ) -> dict[str, Any]:
     """Attacks each text that is answered rightly until its answer is wrong, or the budget is spent.
 
-    Words are ranked by what the probability of the right label loses without them; then, from the first on, each takes
-    the edit of one character (typing errors, letters that look alike) that lowers it most.
+    Words are ranked by what the probability of the right label loses without them, in a long text words at even
+    distances, as many as half of the budget has queries for. Then, from the first on, each takes the edit of one
+    character (typing errors, letters that look alike) that lowers it most.
 
     Args:
         probabilities: The model; each text it is asked about is a query.
         task: Of the kind `single`.
         texts: Texts.
         labels: What is right.
-        budget: Queries a text.
+        budget: Queries a text, that about the text as it is among them.
         max_edits: Share of the words that may be edited, one at least.
         seed: Of the edits.
         progress: Told of each text.
@@ -60,10 +61,10 @@ def attack(
     targets = task.targets(labels)
     queries, edits, num_right = [], [], 0
     for text, target in zip(texts, targets.tolist(), strict=True):
-        right = float(probabilities([text]).argmax(1)[0]) == target
-        num_right += right
-        if right:
-            done = _overturn(probabilities, text, target, budget, max_edits, seed)
+        found = probabilities([text])[0]
+        if found.argmax() == target:
+            num_right += 1
+            done = _overturn(probabilities, text, target, float(found[target]), budget, max_edits, seed)
             if done is not None:
                 queries.append(done[0])
                 edits.append(done[1])
@@ -82,19 +83,25 @@ def attack(
 
 
 def _overturn(
-    probabilities: Probabilities, text: str, target: int, budget: int, max_edits: float, seed: int
+    probabilities: Probabilities,
+    text: str,
+    target: int,
+    lowest: float,
+    budget: int,
+    max_edits: float,
+    seed: int,
 ) -> tuple[int, int] | None:
-    """Queries and edits that it took; None if the answer held."""
+    """Queries and edits that it took, the first answer, which gave `lowest`, among them; None if the answer held."""
     words = text.split(" ")
     places = [place for place, word in enumerate(words) if any(map(str.isalpha, word))]
-    ranked = places[: max(1, int(_MOST_RANKED * budget))]
-    if not ranked:
+    if not places:
         return None
+    most = min(len(places), max(1, int(_MOST_RANKED * budget)))
+    ranked = [places[place * len(places) // most] for place in range(most)]
     without = [" ".join(words[:place] + words[place + 1 :]) for place in ranked]
     lost = probabilities(without)[:, target]
-    used, num_edits = len(without), 0
+    used, num_edits = 1 + len(without), 0
     order = [ranked[place] for place in np.argsort(lost, kind="stable").tolist()]
-    lowest = 1.0
     for place in order[: max(1, int(max_edits * len(places)))]:
         drawn = [
             corrupt(words[place], kind, 1 / len(words[place]), seed + number)
@@ -110,7 +117,7 @@ def _overturn(
         if (found.argmax(1) != target).any():
             return used, num_edits + 1
         best = int(found[:, target].argmin())
-        if found[best, target] <= lowest:
+        if found[best, target] <= lowest:  # even where it is alone of no use, for the next may need it
             lowest, words[place] = float(found[best, target]), tried[best]
             num_edits += 1
     return None
