@@ -144,6 +144,18 @@ def test_any_wrong_answer_is_a_success_and_every_edit_counts():
     assert (found["success_rate"], found["mean_edits"]) == (1.0, 2.0)
 
 
+@pytest.mark.parametrize("budget", [1, 2, 3])
+def test_an_attack_keeps_to_a_small_budget(task, budget):
+    counts = []
+
+    def stubborn(texts):
+        counts.append(len(texts))
+        return np.array([(0.4, 0.6)] * len(texts))
+
+    assert attack(stubborn, task, ["one two three"], ["good"], budget=budget)["success_rate"] == 0
+    assert sum(counts) == budget
+
+
 def test_an_attack_keeps_to_its_budget(task):
     counts = []
 

@@ -94,9 +94,9 @@ def _overturn(
     """Queries and edits that it took, the first answer, which gave `lowest`, among them; None if the answer held."""
     words = text.split(" ")
     places = [place for place, word in enumerate(words) if any(map(str.isalpha, word))]
-    if not places:
+    most = min(len(places), int(_MOST_RANKED * budget))
+    if not most:
         return None
-    most = min(len(places), max(1, int(_MOST_RANKED * budget)))
     ranked = [places[place * len(places) // most] for place in range(most)]
     without = [" ".join(words[:place] + words[place + 1 :]) for place in ranked]
     lost = probabilities(without)[:, target]
