@@ -18,9 +18,10 @@ from sets import Dataset, thinned_labels, uneven
 from textlattice.baselines.answering import answering_baseline
 from textlattice.baselines.compare import selection_slices
 from textlattice.baselines.linear import BASELINES
-from textlattice.config import Config, PyramidConfig, TextConfig, preset
+from textlattice.config import Config, PyramidConfig, TextConfig
 from textlattice.encoders.language_model import LanguageModelEncoder, open_encoder
 from textlattice.encoders.state_cache import StateCache
+from textlattice.presets import preset
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.training.labels import task_of

@@ -22,7 +22,8 @@ from cells import (
     table_of,
 )
 from sets import NUM_FOLDS, Dataset
-from textlattice.config import Config, preset
+from textlattice.config import Config
+from textlattice.presets import preset
 from textlattice.text.document import TextReader
 from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
 from vectors import Vectors

@@ -34,8 +34,8 @@ from speed import LENGTHS, run_attention, run_families, run_length
 from stress_study import LABEL_NOISE_MODELS, MODELS, run_model
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES
-from textlattice.config import PRESETS, preset
 from textlattice.errors import TextlatticeError
+from textlattice.presets import PRESETS, preset
 
 
 def main(arguments: list[str] | None = None) -> None:

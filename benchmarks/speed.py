@@ -19,11 +19,12 @@ import torch
 
 from textlattice.baselines.linear import BASELINES, LinearBaseline
 from textlattice.batch.collators import BatchMaker, make_collator
-from textlattice.config import Config, preset
+from textlattice.config import Config
 from textlattice.graph.neighbours import edge_index, neighbour_table
 from textlattice.models.classifier import Classifier
 from textlattice.models.registry import cost_of, make_classifier, make_engine
 from textlattice.nn.attention import GraphAttention
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.task import Task

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import textlattice
 from textlattice.artefact.folder import FORMAT_VERSION
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.training.fit import fit
 from textlattice.training.save import save_trained
 

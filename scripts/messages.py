@@ -28,6 +28,7 @@ cannot be used raise nothing: see the faults of [reliability](reliability.md). {
 """
 PARTS = {
     "config.py": "Settings",
+    "presets.py": "Presets",
     "data": "Sources and tables",
     "text": "Texts",
     "graph": "Graphs",
@@ -36,10 +37,12 @@ PARTS = {
     "runtime": "Model folders: contents, and prediction",
     "task.py": "Tasks",
     "evaluation": "Evaluation",
+    "encoders": "Encoders",
     "models": "Models",
     "training": "Training",
     "tables": "Token tables",
     "baselines": "Baselines and comparison",
+    "stress": "Noise",
     "explain": "Explanation",
     "export": "Export",
     "app": "Commands and estimator",

@@ -47,7 +47,7 @@ def tiny_texts() -> tuple[list[str], list[str]]:
 @pytest.fixture(scope="session")
 def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained folder of the preset `tiny`, both branches in use; not to be changed."""
-    from textlattice.config import preset
+    from textlattice.presets import preset
     from textlattice.training.fit import fit
     from textlattice.training.save import save_trained
 
@@ -137,7 +137,7 @@ def stars_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _folder_of(rows: tuple[list[str], Any], kind: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from textlattice.config import preset
+    from textlattice.presets import preset
     from textlattice.training.fit import fit
     from textlattice.training.save import save_trained
 
@@ -172,7 +172,7 @@ def kindred() -> "Kindred":
 @pytest.fixture(scope="session")
 def injected_folder(kindred: "Kindred", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained folder of the preset `tiny` with a token table; not to be changed."""
-    from textlattice.config import preset
+    from textlattice.presets import preset
     from textlattice.training.fit import fit
     from textlattice.training.save import save_trained
 

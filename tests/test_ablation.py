@@ -7,8 +7,9 @@ import pytest
 
 from benchmark_scripts import ablation, records, run, sets, vectors
 from tables.models import vocabulary, word_piece, write_model
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.errors import ConfigError
+from textlattice.presets import preset
 from textlattice.text.document import TextReader
 
 TEXTS = ["a good film, a dull film"] * 30 + ["the plot is good"] * 30

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark_scripts import accuracy, plot, records, reliability, rows, run, sets, speed
 from textlattice.baselines.linear import fitting_baselines
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.text.document import read_document
 from textlattice.training.fit import fit

@@ -3,18 +3,9 @@ import json
 
 import pytest
 
-from textlattice.config import (
-    PRESETS,
-    CnnGnnConfig,
-    Config,
-    GraphConfig,
-    TextConfig,
-    TrainConfig,
-    from_dict,
-    preset,
-    to_dict,
-)
+from textlattice.config import CnnGnnConfig, Config, GraphConfig, TextConfig, TrainConfig, from_dict, to_dict
 from textlattice.errors import ConfigError
+from textlattice.presets import PRESETS, preset
 
 INF, NAN = float("inf"), float("nan")
 

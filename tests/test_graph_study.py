@@ -13,7 +13,7 @@ from benchmark_scripts import (
     run,
     sets,
 )
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of
 

@@ -6,8 +6,9 @@ import torch
 
 from benchmark_scripts import neural, pyramid_study, records, rows, run, sets
 from encoders.models import write_bert
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.encoders.language_model import open_encoder
+from textlattice.presets import preset
 from textlattice.text.document import TextReader
 
 READER = TextReader(config=TextConfig())

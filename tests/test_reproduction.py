@@ -7,7 +7,7 @@ import pytest
 
 from benchmark_scripts import records, reproduction, run
 from tables.models import vocabulary, word_piece, write_model
-from textlattice.config import preset
+from textlattice.presets import preset
 
 ROWS = [(number, name) for number, table in reproduction.TABLES.items() for name in table.rows]
 

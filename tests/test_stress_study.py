@@ -5,7 +5,7 @@ import pytest
 
 from benchmark_scripts import pictures, pyramid_study, records, run, stress_study
 from encoders.models import write_bert
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.text.noise import FAMILIES
 
 LABELS = ["a", "b", "c"] * 40

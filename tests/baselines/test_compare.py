@@ -12,11 +12,11 @@ from textlattice.baselines.compare import (
     compare,
     selection_slices,
 )
-from textlattice.config import preset
 from textlattice.data.rows import Row, Table
 from textlattice.data.splits import slice_sizes, stratified_slices
 from textlattice.errors import DataError
 from textlattice.evaluation.significance import Interval
+from textlattice.presets import preset
 from textlattice.progress import Progress
 
 TINY = preset("tiny").with_settings({"train.epochs": 1})

@@ -5,9 +5,9 @@ import pytest
 
 import reference
 from textlattice.batch.collate import Collator, distinct_forms
-from textlattice.config import preset
 from textlattice.graph.neighbours import neighbour_table
 from textlattice.hashing import extend_keys
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.lookup import character_ids, subword_ids
 from textlattice.text.vocabulary import Vocabulary, word_keys

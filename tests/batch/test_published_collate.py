@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from textlattice.batch.published_collate import END, PublishedCollator, strongest_half
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.graph.neighbours import NeighbourTable
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, word_keys
 

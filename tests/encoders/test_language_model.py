@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from encoders.models import write_bert
 from textlattice import load
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.encoders.language_model import (
     encoder_of_files,
     open_encoder,
@@ -23,6 +23,7 @@ from textlattice.encoders.language_model import (
 from textlattice.encoders.state_cache import StateCache
 from textlattice.errors import ArtefactError, ConfigError, DataError
 from textlattice.explain.occlusion import explain
+from textlattice.presets import preset
 from textlattice.text.document import Document, TextReader
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained

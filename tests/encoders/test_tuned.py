@@ -12,11 +12,12 @@ from textlattice.batch.collate import Collator
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows
 from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import GraphConfig, PyramidConfig, TextConfig, preset
+from textlattice.config import GraphConfig, PyramidConfig, TextConfig
 from textlattice.encoders import tuned as tuned_module
 from textlattice.encoders.language_model import open_encoder
 from textlattice.encoders.tuned import TunedEncoder
 from textlattice.errors import ConfigError
+from textlattice.presets import preset
 from textlattice.text.document import TextReader
 from textlattice.text.vocabulary import Vocabulary
 from textlattice.training.fit import fit

@@ -8,10 +8,10 @@ from textlattice import load
 from textlattice.batch.collate import Collator
 from textlattice.batch.published_collate import PublishedCollator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import preset
 from textlattice.explain.edges import kept_edges
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.published import PublishedClassifier
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textlattice.batch.collate import Collator
-from textlattice.config import preset
 from textlattice.errors import ConfigError
 from textlattice.explain.occlusion import explain
+from textlattice.presets import preset
 from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.predictor import MAX_TOKENS, Predictor
 from textlattice.task import Task

@@ -7,8 +7,8 @@ import torch
 import reference
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import preset
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
 

@@ -7,10 +7,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from textlattice.batch.collators import make_collator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import Config, GraphConfig, PublishedConfig, TextConfig, preset
+from textlattice.config import Config, GraphConfig, PublishedConfig, TextConfig
 from textlattice.errors import ConfigError
 from textlattice.models.published import PublishedClassifier, flip_rate, strongest_edges
 from textlattice.models.weights import engine_files, load_model
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, word_keys
 

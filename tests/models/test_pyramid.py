@@ -7,11 +7,11 @@ import torch.nn.functional as F
 
 from textlattice.batch.collators import make_collator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import preset
 from textlattice.errors import ConfigError
 from textlattice.models.pyramid import states_of_scales
 from textlattice.models.registry import cost_of, make_classifier, model_cost_of
 from textlattice.models.weights import engine_files, load_model
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
 

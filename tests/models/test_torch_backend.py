@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from textlattice.batch.collate import Collator
-from textlattice.config import preset
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.torch_backend import TorchBackend
+from textlattice.presets import preset
 from textlattice.runtime.form_engine import FormBackend
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.config import preset
 from textlattice.errors import ArtefactError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.weights import WEIGHTS, engine_files, load_model
+from textlattice.presets import preset
 from textlattice.text.vocabulary import Vocabulary
 
 TINY = preset("tiny")

@@ -5,8 +5,8 @@ import torch
 import reference
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import preset
 from textlattice.nn.spelling import SpellingEncoder
+from textlattice.presets import preset
 from textlattice.text.vocabulary import Vocabulary
 
 TINY = preset("tiny")

@@ -156,7 +156,7 @@ def _loaded_main() -> Any:
     import torch
 
     from textlattice.app.main import main
-    from textlattice.config import preset
+    from textlattice.presets import preset
     from textlattice.training import fit, save  # noqa: F401
 
     torch.set_num_threads(1)

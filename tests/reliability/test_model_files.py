@@ -27,10 +27,10 @@ from reliability.forging import (
 from textlattice import load
 from textlattice.artefact.folder import MAX_JSON_BYTES
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
-from textlattice.config import preset
 from textlattice.errors import ArtefactError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
 from textlattice.models.weights import engine_files
+from textlattice.presets import preset
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.task import Task
 from textlattice.text.vocabulary import Vocabulary

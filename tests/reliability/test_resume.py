@@ -14,7 +14,7 @@ import torch
 
 from reliability import trainings
 from reliability.crashes import Server, digest_of_model, write_rows
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.training.checkpoint import Checkpoint, training_run
 from textlattice.training.fit import fit

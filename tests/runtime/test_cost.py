@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from textlattice.batch.collate import Collator
-from textlattice.config import preset
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.presets import preset
 from textlattice.runtime.cost import document_cost, model_cost
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys

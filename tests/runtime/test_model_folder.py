@@ -8,8 +8,8 @@ import pytest
 
 from textlattice.artefact.folder import read_folder, write_folder
 from textlattice.artefact.tensors import pack_tensors
-from textlattice.config import preset
 from textlattice.errors import ArtefactError
+from textlattice.presets import preset
 from textlattice.runtime.model_folder import read_model_folder, write_model_folder
 from textlattice.task import Task
 from textlattice.text.vocabulary import Vocabulary

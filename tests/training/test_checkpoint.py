@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from textlattice.artefact.folder import read_folder, write_folder
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, ResumeError, TrainingError
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import token_table
 from textlattice.training import checkpoint as module

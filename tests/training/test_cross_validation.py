@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from conftest import make_reviews, make_stars, make_topics
-from textlattice.config import preset
 from textlattice.errors import DataError
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.training import cross_validation
 from textlattice.training.checkpoint import Checkpoint, training_run

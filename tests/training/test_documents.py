@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from textlattice.config import preset
 from textlattice.data import spool
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.text.digest import text_digests
 from textlattice.text.document import TextReader, read_document

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from textlattice.config import preset
 from textlattice.errors import ConfigError, DataError
 from textlattice.evaluation.calibrate import Mixture
 from textlattice.models.torch_backend import TorchBackend
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.task import Task
 from textlattice.text.document import TextReader

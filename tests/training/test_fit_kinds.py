@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from textlattice.config import preset
 from textlattice.evaluation import calibrate
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.training.fit import fit
 from textlattice.training.save import model_card, predictor_of

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from textlattice import load
-from textlattice.config import Config, GraphConfig, PublishedConfig, preset
+from textlattice.config import Config, GraphConfig, PublishedConfig
 from textlattice.config_json import from_dict, to_dict
 from textlattice.errors import ArtefactError, ConfigError
 from textlattice.models.published import PublishedClassifier
+from textlattice.presets import preset
 from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.token_table import TokenTable, token_table
 from textlattice.text.vocabulary import word_keys

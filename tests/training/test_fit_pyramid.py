@@ -8,7 +8,7 @@ import torch
 
 from textlattice import load
 from textlattice.app.commands.explain import scale_weights
-from textlattice.config import preset
+from textlattice.presets import preset
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained

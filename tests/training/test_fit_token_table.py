@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from textlattice import load
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
 from textlattice.errors import ConfigError, DataError
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.runtime.model_folder import read_model_folder
 from textlattice.runtime.token_table import token_table

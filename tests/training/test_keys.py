@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textlattice.config import preset
 from textlattice.data import spool
+from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import frequent_keys, word_keys
 from textlattice.training import keys

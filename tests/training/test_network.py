@@ -8,9 +8,9 @@ import torch
 
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import map_arrays
-from textlattice.config import preset
 from textlattice.errors import TrainingError
 from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.task import Task
 from textlattice.text.document import TextReader, read_document

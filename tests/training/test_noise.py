@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from textlattice.config import TextConfig, preset
+from textlattice.config import TextConfig
+from textlattice.presets import preset
 from textlattice.text.document import TextReader
 from textlattice.text.noise import FAMILIES as ALL_FAMILIES
 from textlattice.training import noise

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import textlattice
-from textlattice.config import preset
 from textlattice.config_json import to_dict
 from textlattice.errors import ArtefactError
+from textlattice.presets import preset
 from textlattice.runtime.model_folder import read_model_folder
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained

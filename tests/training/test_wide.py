@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse
 from scipy.optimize import minimize
 
-from textlattice.config import preset
 from textlattice.data.spool import Spool
+from textlattice.presets import preset
 from textlattice.progress import Progress
 from textlattice.task import Task
 from textlattice.text.document import read_document

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from textlattice import config
+from textlattice import presets
 from textlattice.app.terminal import progress
 from textlattice.app.token_tables import check_table, table_for
 from textlattice.app.tokenizers import named_tokenizer
+from textlattice.config import Config
 from textlattice.errors import MissingExtraError
 from textlattice.runtime.token_table import TokenTable
 from textlattice.text.hf_tokenizer import FileTokenizer
@@ -238,7 +239,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         ordered[:, self._places()] = columns
         return ordered
 
-    def _token_table(self, settings: config.Config, tokenizer: FileTokenizer | None) -> TokenTable | None:
+    def _token_table(self, settings: Config, tokenizer: FileTokenizer | None) -> TokenTable | None:
         if self.token_table is None:
             return None
         if isinstance(self.token_table, TokenTable):
@@ -246,7 +247,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             return self.token_table
         return table_for(Path(self.token_table), settings.text, tokenizer)
 
-    def _config(self) -> config.Config:
+    def _config(self) -> Config:
         given = {name: getattr(self, name) for name, default in _DEFAULTS.items()}
         changes = dict(self.settings or {})
         changes |= {f"train.{name}": given[name] for name in given if given[name] != _DEFAULTS[name]}
@@ -255,7 +256,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         plain = {
             name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()
         }
-        return config.preset(self.preset).with_settings(plain)
+        return presets.preset(self.preset).with_settings(plain)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

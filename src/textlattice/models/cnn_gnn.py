@@ -85,20 +85,6 @@ class ConvBlocks(nn.Module):
         """Tokens that have heard the few beside them; the graphs are not looked at."""
         return self.block2(self.block1(tokens, documents.doc_index), documents.doc_index)
 
-    def keep(
-        self,
-        tokens: Float[Tensor, "num_tokens channels"],
-        documents: Documents[Tensor],
-        graph1: Graph[Tensor],
-    ) -> tuple[
-        Float[Tensor, "num_tokens channels"],
-        Int[Tensor, "num_tokens num_kept"],
-        Float[Tensor, "num_tokens num_kept"],
-    ]:
-        """Tokens after block 1, and no edges."""
-        none = tokens.new_zeros(len(tokens), 0)
-        return self.block1(tokens, documents.doc_index), none.int(), none
-
 
 class CnnGnnClassifier(WideAndDeep):
     """Logits of each document of a batch.
@@ -171,8 +157,13 @@ class CnnGnnClassifier(WideAndDeep):
     def kept_edges(
         self, batch: TextBatch[Tensor]
     ) -> tuple[Int[Tensor, "num_tokens num_kept"], Float[Tensor, "num_tokens num_kept"]]:
-        """Neighbours that block 2 hears again from block 1, and how far these edges are open, 0 to 1."""
+        """Neighbours that block 2 hears again from block 1, and how far these edges are open, 0 to 1.
+
+        Without a graph there are none.
+        """
         assert batch.forms is not None
+        if not isinstance(self.blocks, GraphBlocks):
+            return batch.graph1.neighbours[:, :0], self.wide.bias.new_zeros(len(batch.graph1.neighbours), 0)
         tokens = self.read_tokens(batch, self.encode_forms(batch.forms))
         _, kept, openness = self.blocks.keep(tokens, batch.documents, batch.graph1)
         return kept, openness

@@ -8,8 +8,9 @@ import typer
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.app.token_tables import record_rows, table_figures
-from textlattice.config import PRESETS, CnnGnnConfig, Config
+from textlattice.config import CnnGnnConfig, Config
 from textlattice.config_json import to_dict
+from textlattice.presets import PRESETS
 from textlattice.runtime.token_table import read_token_table
 from textlattice.text.vocabulary import Vocabulary
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from textlattice.config import PRESETS, Config, preset
+from textlattice.config import Config
 from textlattice.data.rows import Table
 from textlattice.errors import MissingExtraError
+from textlattice.presets import PRESETS, preset
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Model folder, trained or exported.")]
 Source = Annotated[
