@@ -28,6 +28,10 @@ from textlattice.training.wide import KeyedDocuments, read_keys
 
 VARIANTS = {"full": {}, "no_graph": {"model.graph_attention": False}, "plain": {}}
 """Settings that make a variant of ours out of the preset; `plain` takes labels in an order for labels without one."""
+MARGINS = ("tfidf_svm", "char_svm", "tfidf_ridge")
+"""Linear models whose scores are margins or distances."""
+NO_PROBABILITIES = {"log_loss": None, "ece": None}
+"""Figures that such scores do not have."""
 _OTHERS = ("macro_precision", "macro_recall", "macro_auc")
 _COUNTED = 2_000  # test documents that say what a mean document costs
 
@@ -202,6 +206,4 @@ def judge_baseline(
         baseline.scores(texts).astype(np.float64)
     )
     figures = judge(task, probabilities, data.test.labels)
-    if name in ("tfidf_svm", "char_svm", "tfidf_ridge"):
-        figures |= {"log_loss": None, "ece": None}
-    return figures
+    return figures | NO_PROBABILITIES if name in MARGINS else figures

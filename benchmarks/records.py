@@ -1,7 +1,8 @@
 """Result files: `results/<what>_<hardware>_<date>.json`, one entry a run, extended and never half written.
 
 A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of it is
-skipped), `commit`, `versions`, `finished`, `load` (processes that wanted a core at the end) and its own figures.
+skipped), `commit`, `versions`, `finished`, `load` (processes that wanted a core, the mean of the last
+minute) and its own figures.
 """
 
 import base64
@@ -94,6 +95,7 @@ def pack_places(values: np.ndarray) -> dict[str, Any]:
     """Places of labels, or which labels rows have, as compressed base64 of bytes or of bits."""
     if values.dtype == bool:
         return {"bits": pack(values.ravel()), "shape": list(values.shape)}
+    assert np.abs(values).max(initial=0) < 128
     return {"bytes": _text(values.astype(np.int8))}
 
 

@@ -29,7 +29,7 @@ from pyramid_study import run_row as run_pyramid_row
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
-from sets import NUM_FOLDS, SETS, TASKS, read_dataset
+from sets import ALL_ROWS, NUM_FOLDS, SETS, TASKS, read_dataset
 from speed import LENGTHS, run_attention, run_families, run_length
 from stress_study import LABEL_NOISE_MODELS, MODELS, run_model
 from textlattice.baselines.linear import BASELINES, fitting_baselines
@@ -55,23 +55,23 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
     accuracy.add_argument("--preset", default="base", choices=PRESETS)
     accuracy.add_argument("--settings", nargs="*", default=[], metavar="NAME=VALUE")
-    accuracy.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
-    accuracy.add_argument("--limit", type=at_least_one, help="rows of each part, for a trial")
+    accuracy.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
+    accuracy.add_argument("--limit", type=at_least(1), help="rows of each part, for a trial")
     accuracy.set_defaults(run=run_accuracy)
     speed = commands.add_parser(
         "speed", help="time and memory by length; attention beside other ways; the families of networks"
     )
     speed.add_argument("--benchmark", choices=("attention", "length", "families"), help="default: each")
     speed.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS), metavar="TOKENS")
-    speed.add_argument("--repeats", type=at_least_one, default=5, help="the best counts")
+    speed.add_argument("--repeats", type=at_least(1), default=5, help="the best counts")
     speed.add_argument("--preset", default="base", choices=PRESETS)
-    speed.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    speed.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
     speed.set_defaults(run=run_speed)
     reliability = commands.add_parser(
         "reliability", help="how often a promise was tried, and how often it failed"
     )
     reliability.add_argument("--figure", required=True, choices=FIGURES)
-    reliability.add_argument("--number", type=at_least_one, help="tries; default: those of the figure")
+    reliability.add_argument("--number", type=at_least(1), help="tries; default: those of the figure")
     reliability.set_defaults(run=run_reliability)
     reproduce = commands.add_parser(
         "reproduce", help="one row of a table of the published model, or all of it"
@@ -80,12 +80,14 @@ def main(arguments: list[str] | None = None) -> None:
     reproduce.add_argument("--row", help="one row by its name; default: each that is not there yet")
     reproduce.add_argument("--full", action="store_true", help="70 epochs, and all ten folds of rt2k")
     reproduce.add_argument("--set", choices=SETS, help="another data set than that of the table")
-    reproduce.add_argument("--limit", type=at_least_one, help="random rows of each part")
-    reproduce.add_argument("--epochs", type=at_least_one, help=f"default: {SHORT_EPOCHS}, or 70 with --full")
+    reproduce.add_argument("--limit", type=at_least(1), help="random rows of each part")
+    reproduce.add_argument("--epochs", type=at_least(1), help=f"default: {SHORT_EPOCHS}, or 70 with --full")
     reproduce.add_argument("--max-minutes", type=float, help="time that the training of a row may take")
     reproduce.add_argument("--seed", type=int, default=0)
     reproduce.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
-    reproduce.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    reproduce.add_argument(
+        "--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice"
+    )
     reproduce.set_defaults(run=run_reproduce)
     ablation = commands.add_parser(
         "ablation", help="one ingredient of the published model in ours, judged by held-out training rows"
@@ -94,37 +96,39 @@ def main(arguments: list[str] | None = None) -> None:
     ablation.add_argument("--ingredient", choices=INGREDIENTS, help="default: each that is not there yet")
     ablation.add_argument("--seed", type=int, default=0)
     ablation.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
-    ablation.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    ablation.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
     ablation.set_defaults(run=run_ablation)
     graph = commands.add_parser("graph", help="which edges a trained model keeps, and whether they matter")
     graph.add_argument("--set", required=True, choices=ROWS)
     graph.add_argument("--seed", type=int, default=0)
     graph.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
-    graph.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    graph.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
     graph.set_defaults(run=run_graph)
     pyramid = commands.add_parser("pyramid", help="the pyramid without its parts, and beside other networks")
     pyramid.add_argument("--set", required=True, choices=[name for name in SETS if name not in TASKS])
     chosen = pyramid.add_mutually_exclusive_group()
     chosen.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
     chosen.add_argument("--group", choices=PYRAMID_GROUPS, help="the rows of one table")
-    pyramid.add_argument("--limit", type=at_least_one, help="random rows of each part")
+    pyramid.add_argument("--limit", type=at_least(1), help="random rows of each part")
     pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
     pyramid.add_argument("--seed", type=int, default=0)
     pyramid.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
-    pyramid.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    pyramid.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
     pyramid.set_defaults(run=run_pyramid)
     stress = commands.add_parser("stress", help="models under noise, and with wrong labels in training")
     stress.add_argument(
         "--set", required=True, choices=[name for name in SETS if name not in (*TASKS, "rt2k")]
     )
     stress.add_argument("--model", choices=MODELS, help="default: each that is not there yet")
-    stress.add_argument("--limit", type=at_least_one, help="random rows to train on")
-    stress.add_argument("--test-rows", type=at_least_one, default=1000, help="random test rows")
+    stress.add_argument("--limit", type=at_least(1), help="random rows to train on")
+    stress.add_argument("--test-rows", type=at_least(1), default=1000, help="random test rows")
     stress.add_argument(
-        "--draws", type=at_least_one, default=2, help="draws of each noise; figures are their means"
+        "--draws", type=at_least(1), default=2, help="draws of each noise; figures are their means"
     )
-    stress.add_argument("--attack", type=int, default=100, help="test rows that are attacked")
-    stress.add_argument("--budget", type=int, default=200, help="queries that an attack on a text may take")
+    stress.add_argument("--attack", type=at_least(0), default=100, help="test rows that are attacked")
+    stress.add_argument(
+        "--budget", type=at_least(1), default=200, help="queries that an attack on a text may take"
+    )
     stress.add_argument(
         "--label-noise",
         type=float,
@@ -133,7 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     stress.add_argument("--seed", type=int, default=0)
     stress.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
-    stress.add_argument("--threads", type=int, default=0, help="PyTorch threads; 0: its own choice")
+    stress.add_argument("--threads", type=at_least(0), default=0, help="PyTorch threads; 0: its own choice")
     stress.set_defaults(run=run_stress)
     for command in (pyramid, stress):
         command.add_argument("--states-gb", type=float, default=20.0, help="gigabytes of states kept at most")
@@ -165,11 +169,15 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(str(error)) from error
 
 
-def at_least_one(text: str) -> int:
-    """A number of rows, epochs or draws."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
-    return int(text)
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a number of rows, epochs, draws or threads."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, got {text!r}")
+        return int(text)
+
+    return number
 
 
 def run_accuracy(options: argparse.Namespace) -> None:
@@ -177,7 +185,8 @@ def run_accuracy(options: argparse.Namespace) -> None:
     settings = dict(setting.partition("=")[::2] for setting in sorted(options.settings))
     config = preset(options.preset).with_settings(settings)
     config = config.with_settings({"train.seed": options.seed, **VARIANTS.get(options.variant, {})})
-    config = config.with_settings({"train.threads": options.threads})
+    if options.threads:
+        config = config.with_settings({"train.threads": options.threads})
     if options.variant == "plain" and TASKS.get(options.set) != "ordinal":
         raise SystemExit(f"--variant plain is for labels in an order, got --set {options.set}.")
     data, variants = None, [options.variant]
@@ -317,7 +326,9 @@ def run_stress(options: argparse.Namespace) -> None:
         }
         if not _begins("stress", key, options):
             continue
-        data = data or read_dataset(options.set, options.data, limit=options.limit, test_limit=test_rows)
+        data = data or read_dataset(
+            options.set, options.data, limit=options.limit, test_limit=ALL_ROWS if noisy else test_rows
+        )
         figures = run_model(name, data, **asked, threads=options.threads, source=source)
         path = add("stress", key, figures, options.results)
         shown = {"accuracy": round(100 * figures["clean"]["accuracy"], 2)}

@@ -6,6 +6,7 @@ needs no folder.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SETS = (
 TASKS: dict[str, TaskKind] = {"goemotions_multilabel": "multi", "sst5": "ordinal"}
 """Kind of task of the sets whose texts have not just one of several labels."""
 ORDERS = {"sst5": ("very negative", "negative", "neutral", "positive", "very positive")}
+ALL_ROWS = sys.maxsize
 NUM_FOLDS = 10
 """Of `rt2k`, as published."""
 
@@ -80,7 +82,7 @@ def read_dataset(
         folder: Folder of the sets; None takes the environment variable TEXTLATTICE_DATA.
         fold: Of `rt2k` only, and required there: the fold to test on; the other nine are trained on.
         limit: At most so many random rows of each part, the same every time; the fewer are among the more.
-        test_limit: Of the test rows, in place of `limit`.
+        test_limit: Of the test rows, in place of `limit`; `ALL_ROWS` takes all.
     """
     if name not in SETS:
         raise SystemExit(f"unknown data set {name!r}: expected one of {', '.join(SETS)}.")

@@ -18,7 +18,7 @@ from sets import Dataset, Part
 from textlattice.config import TextConfig
 from textlattice.evaluation.significance import Interval
 from textlattice.stress.attack import attack
-from textlattice.stress.curves import LEVELS, stress_curves
+from textlattice.stress.curves import LEVELS, relative_area, stress_curves
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.text.noise import FAMILIES
@@ -204,7 +204,8 @@ touch: 1 is untouched, 0 guessing; means over draws of the noise and over seeds 
 kinds. Characters without a form (`invisible`) are taken away by our reader before anything reads them, and by the
 tokenizer of MiniLM, so that kind says 1 of those models by construction; *seen* is the mean without it. *Untrained* is
 the mean of `ocr` and `truncation`, which neither the reader removes nor `train.noise` draws from. Differences of areas
-to other models have the 95 % interval of a paired bootstrap over test rows. *Noise in training* is `train.noise=0.3`.
+to other models are those of mean accuracies over the seeds that both have, with the 95 % interval of a paired bootstrap
+over test rows. *Noise in training* is `train.noise=0.3`.
 *Confusables folded* is `text.fold_confusables=true`: all letters that `homoglyph` draws are among those it folds, so
 this column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
 *Attacked* is the accuracy that an attack on single characters leaves, with half of its 95 % interval, and that before
@@ -312,7 +313,9 @@ def _cells(name: str, by_model: dict[str, list[Run]]) -> list[str]:
         mean([family for family in FAMILIES if family != "invisible"]),
         mean(UNTRAINED),
         *(
-            area_cell(area_difference(runs, by_model[other])) if other in by_model and other != name else NONE
+            area_cell(area_difference(runs, by_model[other]))
+            if other != name and _seeds(runs) & _seeds(by_model.get(other, []))
+            else NONE
             for other in (FIRST, FINE_TUNED)
         ),
         min(areas, key=lambda family: areas[family]),
@@ -327,7 +330,7 @@ def area_difference(ours: Sequence[Run], others: Sequence[Run]) -> Interval:
 
     Areas of the points' accuracies, over the draws of noise and the seeds of training that both have.
     """
-    seeds = {run["key"]["seed"] for run in ours} & {run["key"]["seed"] for run in others}
+    seeds = _seeds(ours) & _seeds(others)
     shares = [_shares([run for run in runs if run["key"]["seed"] in seeds]) for runs in (ours, others)]
     num_rows = shares[0].shape[2]
     drawn = np.random.default_rng(0).multinomial(
@@ -344,11 +347,13 @@ def area_difference(ours: Sequence[Run], others: Sequence[Run]) -> Interval:
     return Interval(difference=whole, low=float(low), high=float(high))
 
 
+def _seeds(runs: Sequence[Run]) -> set[int]:
+    return {run["key"]["seed"] for run in runs}
+
+
 def mean_area(accuracies: np.ndarray, levels: np.ndarray, chance: float) -> np.ndarray:
     """Relative area of accuracies [num_families, num_levels, num_samples], the mean over families, [num_samples]."""
-    heights = accuracies - chance
-    whole = np.maximum(heights[:, 0], 1e-9) * (levels[-1] - levels[0])
-    return np.where(heights[:, 0] > 0, np.trapezoid(heights, levels, axis=1) / whole, 0.0).mean(0)
+    return relative_area((accuracies - chance).swapaxes(1, 2), levels).mean(0)
 
 
 def _shares(runs: Sequence[Run]) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark_scripts import neural, pyramid_study, records, rows, run, sets
+from benchmark_scripts import accuracy, neural, pyramid_study, records, rows, run, sets
 from encoders.models import write_bert
 from textlattice.config import TextConfig
 from textlattice.encoders.language_model import open_encoder
@@ -160,7 +160,16 @@ def test_a_row_from_the_command_line(row, run_study, capsys):
     assert "machine |" not in page
 
 
-def test_states_are_read_before_the_clock_runs(run_study):
+def test_states_are_read_before_the_clock_runs(run_study, monkeypatch):
+    fit = accuracy.fit
+
+    def reading_nothing(*inputs, encoder, **more):
+        encoder.read = lambda texts: pytest.fail("texts are read") if texts else []
+        trained = fit(*inputs, encoder=encoder, **more)
+        del encoder.read
+        return trained
+
+    monkeypatch.setattr(accuracy, "fit", reading_nothing)
     first, second = run_study("--row", "pyramid")[0], run_study("--row", "no graph")[1]
     assert first["read_seconds"] > 0
     assert second["read_seconds"] > 0  # of states that are kept, which takes less
@@ -195,7 +204,7 @@ def entry(row, right, seed=0, cpu="one", **more):
     judged = {"accuracy": np.mean(right), "macro_f1": 0.5, "ece": 0.1, "thinned_recall": 0.25}
     judged["correct"] = records.pack(np.array(right, bool))
     return {
-        "key": {"row": row, "set": "imdb", "limit": 8, "seed": seed},
+        "key": {"row": row, "set": "imdb", "fold": None, "limit": 8, "seed": seed},
         "num_train": 8,
         "num_test": 4,
         "train_seconds": 60.0,
@@ -247,6 +256,8 @@ def test_the_page_says_which_goals_are_met():
         "- Of the gap of 50.00 points between frozen and fine-tuned, the pyramid closes 50 %, in 10 % of the time"
         in page
     )
+    runs[2] = entry(pyramid_study.FINE_TUNED, [1, 0, 0, 0])
+    assert "Of the gap" not in pyramid_study.page(runs)  # there is none
     assert "- " not in pyramid_study.page(runs[:1]).split("### ")[0].split("## imdb")[1]
 
 
@@ -258,6 +269,11 @@ def test_times_of_other_machines_are_told_apart():
     assert "1.0 min | two, 2 cores |" in page
     assert "closes 50 %, in an unknown share (other machines) of the time" in page
     assert "read in 0.5 min (one, 2 cores)." in page
+    runs[2]["machine"] = runs[0]["machine"]
+    runs += [entry("no graph", [1, 1, 1, 0], read_seconds=60.0)]  # the row that read most came first
+    page = pyramid_study.page(runs)
+    assert "closes 50 %, in 200 % of the time" in page
+    assert "read in 1.0 min." in page
 
 
 def test_folds_are_put_together():
@@ -272,4 +288,19 @@ def test_folds_are_put_together():
 def test_a_time_that_holds_the_reading_of_states_is_marked():
     old = entry("pyramid", [1, 1, 1, 0])
     del old["read_seconds"]
-    assert "| ≤ 1.0 min |" in pyramid_study.page([old, entry("no graph", [1, 1, 0, 0])])
+    page = pyramid_study.page([old, entry("no graph", [1, 1, 0, 0])])
+    assert page.count("| ≤ 1.0 min |") == 1
+    linear = entry("tfidf_lr", [1, 1, 0, 0])
+    del linear["read_seconds"]
+    assert "≤ 1.0" not in pyramid_study.page([linear, entry("pyramid", [1, 1, 1, 0])])
+
+
+def test_a_part_of_a_set_stands_beside_the_whole():
+    whole = entry("pyramid", [1, 1, 1, 0])
+    whole["key"]["limit"] = None
+    assert pyramid_study.page([whole, entry("GCN", [1, 1, 0, 0])]).count("## imdb") == 2
+
+
+def test_margins_have_no_calibration(run_study):
+    (entry,) = run_study("--row", "tfidf_svm")
+    assert entry["models"]["ours"]["ece"] is None

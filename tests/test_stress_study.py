@@ -86,7 +86,7 @@ def test_a_model_from_the_command_line(model, stress, capsys, tmp_path):
 
 def test_wrong_labels_from_the_command_line(stress):
     for share in ("0", "0.3"):
-        entries = stress("--model", "tfidf_lr", "--label-noise", share)
+        entries = stress("--model", "tfidf_lr", "--label-noise", share, "--limit", "15")
     assert "families" not in entries[0]
     assert entries[0]["num_test"] == 20  # all of them, for clean answers are cheap
     page = stress_study.page(entries)
@@ -140,6 +140,11 @@ def test_the_page():
     assert "| base | – | 37.50 | – |" in page
     assert "| tfidf_lr | 50.00 | – | 25.00 |" in page
     assert "being made" in stress_study.page([])
+
+
+def test_models_without_a_seed_in_common_are_not_compared():
+    page = stress_study.page([entry("tfidf_lr", 0.5), entry("base", 0.75, seed=1)])
+    assert "| base | 1 | 75.00 | 0.600 | 0.613 | 0.575 | – | – |" in page
 
 
 def test_each_way_of_measuring_has_its_section():

@@ -1,6 +1,7 @@
 """A language model that learns: the states of the frozen one at first, learned ones later, kept as a frozen one."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,8 @@ def test_what_a_step_remembers_literal(encoder):
         windows=(Pieces(ids=torch.zeros(3, 5), filled=torch.ones(3, 5)),), place=torch.zeros(0)
     )
     assert tuned_module._bytes_remembered(config, pieces) == 15 * config.num_hidden_layers * layer
+    without_attention = SimpleNamespace(hidden_size=3, num_hidden_layers=2)
+    assert tuned_module._bytes_remembered(without_attention, pieces) == 15 * 2 * 68 * 3
 
 
 @pytest.mark.parametrize("how", WAYS)

@@ -70,7 +70,8 @@ def _bytes_remembered(config: Any, pieces: PieceWindows[Tensor]) -> int:
 
     Source: arXiv 2205.05198, section 4.1, with numbers of four bytes.
     """
-    width, heads, depth = config.hidden_size, config.num_attention_heads, config.num_hidden_layers
+    width, depth = config.hidden_size, config.num_hidden_layers
+    heads = getattr(config, "num_attention_heads", 0)  # there are language models without attention
     return sum(
         window.ids.numel() * depth * (68 * width + 10 * heads * window.ids.shape[1])
         for window in pieces.windows

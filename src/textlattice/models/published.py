@@ -308,7 +308,8 @@ def flip_rate(model: PublishedClassifier, batch: PublishedBatch[Tensor]) -> floa
     kept = []
     for dtype in (torch.float32, torch.float64):
         model.to(dtype)
-        kept.append(model.kept_edges(batch)[0])
+        neighbours, is_edge = model.kept_edges(batch)
+        kept.append(torch.where(is_edge > 0, neighbours, -1))
     model.to(torch.float32)
     single, double = (rows.sort(1).values for rows in kept)
     return float((single != double).any(1).double().mean())

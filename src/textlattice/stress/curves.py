@@ -92,7 +92,8 @@ def stress_curves(
                 flips.append(_flip_rate(decisions, decided))
             points.append(_point(level, measure, told, flips))
         heights = np.array([point[measure] for point in points]) - chance
-        by_family[family] = {"relative_area": _relative_area(heights, np.array(levels)), "points": points}
+        area = float(relative_area(heights, np.array(levels)))
+        by_family[family] = {"relative_area": area, "points": points}
     progress.end()
     areas: dict[str, float] = {family: curve["relative_area"] for family, curve in by_family.items()}
     worst = min(areas, key=lambda family: areas[family])
@@ -125,8 +126,15 @@ def _flip_rate(before: np.ndarray, after: np.ndarray) -> float:
     return float(changed.any(1).mean() if changed.ndim == 2 else changed.mean())
 
 
-def _relative_area(heights: np.ndarray, levels: np.ndarray) -> float:
-    """Area under the heights over that of the first height; 0 where that is nothing or less."""
-    if heights[0] <= 0:
-        return 0.0
-    return float(np.trapezoid(heights, levels) / (heights[0] * (levels[-1] - levels[0])))
+def relative_area(
+    heights: Float[np.ndarray, "*curves num_levels"], levels: Float[np.ndarray, " num_levels"]
+) -> Float[np.ndarray, "*curves"]:
+    """Area under the heights over that of the first height; 0 where that is nothing or less.
+
+    Args:
+        heights: A measure less what chance gives, level by level.
+        levels: Ascending from 0.
+    """
+    first = heights[..., 0]
+    area = np.trapezoid(heights, levels, axis=-1) / (levels[-1] - levels[0])
+    return np.asarray(np.where(first > 0, area / np.where(first > 0, first, 1.0), 0.0))
