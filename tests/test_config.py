@@ -40,6 +40,10 @@ def test_missing_keys_take_their_default():
         ({"model": {"graph_attention": 1}}, r"graph_attention must be bool, got 1"),
         ({"text": {"normalisation": "NFC"}}, r"normalisation must be one of nfc, nfkc, none, got 'NFC'"),
         ({"text": {"subword_lengths": 3}}, r"subword_lengths must be a list, such as \[3\], got 3"),
+        (
+            {"model": {"family": "pyramid", "edges": "tree,similar"}},
+            r"edges must be a list, such as \[\"tree\", \"similar\"\], got 'tree,similar'",
+        ),
         ({"train": {"steps": "many"}}, r"config\.train\.steps must be int, got 'many'"),
         ({"train": {"betas": [0.9]}}, r"config\.train\.betas must be tuple\[float, float\], got \[0\.9\]"),
         ({"train": {"betas": [0.9, 0.9, 0.9]}}, r"betas must be tuple\[float, float\], got"),

@@ -52,7 +52,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return value
     name = str(hint) if origin else getattr(hint, "__name__", str(hint))
     if origin is tuple and not isinstance(value, list | tuple):
-        name = f"a list, such as [{value!r}]"
+        name = f"a list, such as {json.dumps(value.split(',') if isinstance(value, str) else [value])}"
     expected = f"one of {', '.join(map(str, args))}" if origin is Literal else name
     raise ConfigError(f"{where} must be {expected}, got {value!r}.")
 

@@ -93,8 +93,21 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     if isinstance(texts, dict):
         told = ", ".join(map(str, texts.get("sources", [])))
         rows.append(("texts", f"{told} ({texts.get('num_tokens', 0):,} tokens)"))
-    lexicon = record.get("lexicon")
-    if isinstance(lexicon, dict):
-        told = ", ".join(map(str, lexicon.get("sources", [])))
-        rows.append(("lexicon", f"{told} (licence: {lexicon.get('licence') or 'not stated'})"))
+    if isinstance(record.get("lexicon"), dict):
+        rows.append(("lexicon", _lexicon_of(record["lexicon"])))
     return rows
+
+
+def origin_of(record: dict[str, Any]) -> str:
+    """What a table was made from, with the licences."""
+    told = _licensed(str(record.get("source") or "a source that is not stated"), record)
+    lexicon = record.get("lexicon")
+    return f"{told} with scores of {_lexicon_of(lexicon)}" if isinstance(lexicon, dict) else told
+
+
+def _lexicon_of(lexicon: dict[str, Any]) -> str:
+    return _licensed(", ".join(map(str, lexicon.get("sources", []))), lexicon)
+
+
+def _licensed(name: str, record: dict[str, Any]) -> str:
+    return f"{name} (licence: {record.get('licence') or 'not stated'})"

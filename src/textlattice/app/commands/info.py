@@ -7,7 +7,7 @@ import typer
 
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
-from textlattice.app.token_tables import record_rows, table_figures
+from textlattice.app.token_tables import origin_of, record_rows, table_figures
 from textlattice.config import CnnGnnConfig, Config
 from textlattice.config_json import to_dict
 from textlattice.presets import PRESETS
@@ -145,4 +145,18 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
             rows.append(
                 ("tokens whose kept edges a rounding changes", f"{100 * training['flip_rate']:.3f} %")
             )
+        rows += _inputs(training["source"])
     return [*rows, ("size", f"{result['bytes'] / 1e6:,.1f} MB")]
+
+
+def _inputs(source: dict[str, Any]) -> list[tuple[str, str]]:
+    """What else the model was trained with, and whose it is."""
+    rows = [
+        (words, f"{source[name]['name']} (digest {source[name]['digest'][:12]})")
+        for name, words in {"tokenizer": "tokenizer", "encoder": "language model"}.items()
+        if name in source
+    ]
+    if "token_table" in source:
+        record = source["token_table"]
+        rows.append(("token table", f"{record['file']}, from {origin_of(record)}"))
+    return rows
