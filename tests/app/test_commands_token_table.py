@@ -160,7 +160,7 @@ def test_the_paper_over_a_table_of_tokens(cli, tmp_path, model, reviews):
     assert "tokens whose kept edges a rounding changes" in told
     told = "".join(told.split())
     assert f"tokenizer{model}(digest" in told
-    assert f"tokentable{table},from{model}(licence:" in told
+    assert f"tokentable{table}(licence:cc-by-4.0)" in told
 
 
 def test_a_lexicon_alone(cli, tmp_path):

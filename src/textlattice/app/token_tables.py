@@ -93,21 +93,16 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     if isinstance(texts, dict):
         told = ", ".join(map(str, texts.get("sources", [])))
         rows.append(("texts", f"{told} ({texts.get('num_tokens', 0):,} tokens)"))
-    if isinstance(record.get("lexicon"), dict):
-        rows.append(("lexicon", _lexicon_of(record["lexicon"])))
+    lexicon = record.get("lexicon")
+    if isinstance(lexicon, dict):
+        told = ", ".join(map(str, lexicon.get("sources", [])))
+        rows.append(("lexicon", f"{told} (licence: {lexicon.get('licence') or 'not stated'})"))
     return rows
 
 
-def origin_of(record: dict[str, Any]) -> str:
-    """What a table was made from, with the licences."""
-    told = _licensed(str(record.get("source") or "a source that is not stated"), record)
-    lexicon = record.get("lexicon")
-    return f"{told} with scores of {_lexicon_of(lexicon)}" if isinstance(lexicon, dict) else told
-
-
-def _lexicon_of(lexicon: dict[str, Any]) -> str:
-    return _licensed(", ".join(map(str, lexicon.get("sources", []))), lexicon)
-
-
-def _licensed(name: str, record: dict[str, Any]) -> str:
-    return f"{name} (licence: {record.get('licence') or 'not stated'})"
+def licences_of(record: dict[str, Any]) -> str:
+    """Licence of what a table was made from, and of its scores where they come from elsewhere."""
+    told, lexicon = str(record.get("licence") or "not stated"), record.get("lexicon")
+    if isinstance(lexicon, dict) and lexicon.get("digest") != record.get("digest"):
+        return f"{told}, of its scores {lexicon.get('licence') or 'not stated'}"
+    return told

@@ -7,7 +7,7 @@ import typer
 
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
-from textlattice.app.token_tables import origin_of, record_rows, table_figures
+from textlattice.app.token_tables import licences_of, record_rows, table_figures
 from textlattice.config import CnnGnnConfig, Config
 from textlattice.config_json import to_dict
 from textlattice.presets import PRESETS
@@ -158,5 +158,5 @@ def _inputs(source: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if "token_table" in source:
         record = source["token_table"]
-        rows.append(("token table", f"{record['file']}, from {origin_of(record)}"))
+        rows.append(("token table", f"{record['file']} (licence: {licences_of(record)})"))
     return rows
