@@ -66,7 +66,8 @@ class UnitLayer(nn.Module):
 
     def hear(self, normed: Tensor, features: Tensor, neighbours: Tensor, gate: Tensor) -> Tensor:
         """The features with what the neighbours say."""
-        heard, _ = self.attention(normed, neighbours, gate)
+        no_inverse = neighbours[:, :0]  # units have any number of listeners
+        heard, _ = self.attention(normed, neighbours, gate, no_inverse)
         return features + self.dropout(heard)
 
 

@@ -1,8 +1,9 @@
 """Sparse graph attention (GATv2) over a table of neighbours.
 
 The degree is a constant, so the table is worked slot by slot: features are gathered for one slot at a time,
-only the scores are held for all slots, and nothing is scattered. Every slot but kept ones and independent draws is a
-permutation of the tokens, so in training the backward pass gathers too, through the inverse table.
+only the scores are held for all slots, and nothing is scattered. Every slot of the small world but kept ones and
+independent draws is a permutation of the tokens, so in training the backward pass gathers too, through the inverse
+table. Where no slot is (the pyramid's), it is in closed form all the same.
 """
 
 from typing import Any
@@ -102,8 +103,8 @@ def _attend_rows(
 class _AttendByInverse(torch.autograd.Function):
     """`attend` with a backward pass in closed form that gathers through the inverse table.
 
-    Slots beyond the width of `inverse` (independent draws, kept edges) have no inverse; their gradients are added by
-    index.
+    Slots beyond the width of `inverse` (independent draws, kept edges, all of the pyramid's) have no inverse; their
+    gradients are added by index.
     """
 
     @staticmethod
@@ -136,7 +137,7 @@ class _AttendByInverse(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_mixed, grad_scores = gradients
         query, message, weight, neighbours, gate, inverse, scores = ctx.saved_tensors
-        channels, (num_heads, head_channels) = query.shape[1], weight.shape
+        num_heads, head_channels = weight.shape
         degree, num_mapped = neighbours.shape[1], inverse.shape[1]
         projection = _score_projection(weight)  # [num_heads, channels]
         exponents = _open_exponents(scores, gate)
@@ -145,8 +146,7 @@ class _AttendByInverse(torch.autograd.Function):
         raw = grad_scores.masked_fill((gate <= 0)[:, :, None], 0)  # of the scores, all uses together
         grad_query, grad_message = torch.empty_like(query), torch.empty_like(message)
         grad_gate = torch.empty_like(gate)
-        grad_weight = torch.zeros_like(weight)
-        kept_gradients = []
+        grad_weight, grad_kept = torch.zeros_like(weight), torch.zeros_like(message)
         for start in range(0, query.shape[0], _BLOCK):  # of listeners
             rows = slice(start, start + _BLOCK)
             heard = _gather(message, neighbours[rows])
@@ -161,8 +161,9 @@ class _AttendByInverse(torch.autograd.Function):
             hidden = F.leaky_relu_(before, NEGATIVE_SLOPE).view(-1, degree, num_heads, head_channels)
             grad_weight += hidden.mul_(raw[rows][..., None]).sum((0, 1))
             if degree > num_mapped:
-                said = alpha[rows, num_mapped:, :, None] * asked
-                kept_gradients.append(grad_before[:, num_mapped:] + said.flatten(2))
+                said = (alpha[rows, num_mapped:, :, None] * asked).flatten(2)
+                kept = (grad_before[:, num_mapped:] + said).flatten(0, 1)
+                grad_kept.index_add_(0, neighbours[rows, num_mapped:].flatten(), kept)
         slots = torch.arange(num_mapped, device=inverse.device)
         for start in range(0, query.shape[0], _BLOCK):  # of those listened to
             rows = slice(start, start + _BLOCK)
@@ -175,10 +176,7 @@ class _AttendByInverse(torch.autograd.Function):
             said.view(-1, num_heads, head_channels).mul_(edge_alpha[:, :, None])
             grad_before = _through_leaky(edge_raw.mm(projection), before).add_(said)
             torch.sum(grad_before, 1, out=grad_message[rows])
-        if kept_gradients:
-            kept = neighbours[:, num_mapped:].reshape(-1)
-            grad_message.index_add_(0, kept, torch.cat(kept_gradients).view(-1, channels))
-        return grad_query, grad_message, grad_weight, None, grad_gate, raw.sum(0), None
+        return grad_query, grad_message.add_(grad_kept), grad_weight, None, grad_gate, raw.sum(0), None
 
 
 def _score_projection(weight: Tensor) -> Tensor:
