@@ -39,7 +39,10 @@ DESCENTS: dict[str, Callable[[int], nn.Module]] = {"sum": Descend, "gate": Gated
 
 
 class UnitLayer(nn.Module):
-    """x + dropout(attention(norm x)) over the table of neighbours.
+    """x + dropout(scale * attention(norm x)) over the table of neighbours.
+
+    The scale is learned by channel and begins at 0: what neighbours say is added as far as it helps. Added in full from
+    the first step, it costs the network more than it gives (docs/experiments.md).
 
     Args:
         channels: Width of a unit.
@@ -47,7 +50,7 @@ class UnitLayer(nn.Module):
         dropout: Probability that a channel of the update is dropped in training.
         degree: Slots of the table. Each slot is of one type of edge, and has a bias of its own.
 
-    Source: MSF-GNN (arXiv 2511.05752), graph network; GATv2 (arXiv 2105.14491).
+    Source: MSF-GNN (arXiv 2511.05752), graph network; GATv2 (arXiv 2105.14491); LayerScale (arXiv 2103.17239).
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class UnitLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.attention = GraphAttention(channels, channels, num_heads, degree=degree, num_kept=num_similar)
+        self.scale = nn.Parameter(torch.zeros(channels))
         self.dropout = Dropout(dropout)
 
     def forward(
@@ -68,7 +72,7 @@ class UnitLayer(nn.Module):
         """The features with what the neighbours say."""
         no_inverse = neighbours[:, :0]  # units have any number of listeners
         heard, _ = self.attention(normed, neighbours, gate, no_inverse)
-        return features + self.dropout(heard)
+        return features + self.dropout(self.scale * heard)
 
 
 class SimilarLayer(UnitLayer):
