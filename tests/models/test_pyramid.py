@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from textlattice.batch.collators import make_collator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.errors import ConfigError
-from textlattice.models.pyramid import states_of_scales
+from textlattice.models.pyramid import UnitLayer, states_of_scales
 from textlattice.models.registry import cost_of, make_classifier, model_cost_of
 from textlattice.models.weights import engine_files, load_model
 from textlattice.presets import preset
@@ -59,7 +59,13 @@ def made(settings, *, num_outputs=2):
         model.wide.weight.normal_()
         if has_table:
             model.fill_injected(torch.randn(3, 3))
+        for layer in layers_of(model):
+            layer.scale.fill_(1)  # as if training had opened the graph
     return config, documents, model.eval(), make_collator(config, vocabulary)
+
+
+def layers_of(model):
+    return [module for module in model.modules() if isinstance(module, UnitLayer)]
 
 
 def batch_of(collator, documents):
@@ -74,6 +80,22 @@ def test_a_text_is_answered_as_if_it_were_alone(settings):
         for order in ([0, 1, 2, 3, 4, 5], [4, 2, 0, 5, 3, 1]):
             together = model(batch_of(collator, [documents[row] for row in order]))
             torch.testing.assert_close(together, alone[order], atol=1e-5, rtol=0)
+
+
+def test_the_graph_begins_at_nothing():
+    """A layer as it is made gives back what it was given, and yet its scale learns."""
+    config, documents, model, collator = made({})
+    batch = batch_of(collator, documents)
+    (layer, _), (opened, _) = (
+        layers_of(make_classifier(config, num_outputs=2, vocabulary=collator.vocabulary)),
+        layers_of(model),
+    )
+    features = torch.randn(len(batch.units.mask), 16)
+    heard = layer(features, batch.units)
+    assert torch.equal(heard, features)
+    assert not torch.allclose(opened(features, batch.units), features)
+    (gradient,) = torch.autograd.grad(heard.square().sum(), layer.scale)
+    assert (gradient != 0).all()
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
