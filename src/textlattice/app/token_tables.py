@@ -5,7 +5,7 @@ from typing import Any
 
 from textlattice.config import TextConfig
 from textlattice.errors import ConfigError
-from textlattice.runtime.token_table import TokenTable, read_token_table
+from textlattice.runtime.token_table import TokenTable, licence_of, read_token_table
 from textlattice.text.hf_tokenizer import FileTokenizer
 
 _KEYED_BY = ("normalisation", "lowercase_keys")
@@ -74,7 +74,7 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         return [*rows, ("made from", "not stated")]
     rows += [
         ("made from", str(record.get("source"))),
-        ("licence", str(record.get("licence") or "not stated")),
+        ("licence", licence_of(record)),
     ]
     names = {
         "vectors": "vectors",
@@ -96,13 +96,13 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     lexicon = record.get("lexicon")
     if isinstance(lexicon, dict):
         told = ", ".join(map(str, lexicon.get("sources", [])))
-        rows.append(("lexicon", f"{told} (licence: {lexicon.get('licence') or 'not stated'})"))
+        rows.append(("lexicon", f"{told} (licence: {licence_of(lexicon)})"))
     return rows
 
 
 def licences_of(record: dict[str, Any]) -> str:
     """Licence of what a table was made from, and of its scores where they come from elsewhere."""
-    told, lexicon = str(record.get("licence") or "not stated"), record.get("lexicon")
+    told, lexicon = licence_of(record), record.get("lexicon")
     if isinstance(lexicon, dict) and lexicon.get("digest") != record.get("digest"):
-        return f"{told}, of its scores {lexicon.get('licence') or 'not stated'}"
+        return f"{told}, of its scores {licence_of(lexicon)}"
     return told

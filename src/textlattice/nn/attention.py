@@ -144,9 +144,9 @@ class _AttendByInverse(torch.autograd.Function):
         exponents /= (exponents * gate[:, :, None]).sum(1, keepdim=True).clamp_(min=1e-30)  # d alpha / d w
         alpha = exponents * gate[:, :, None]
         raw = grad_scores.masked_fill((gate <= 0)[:, :, None], 0)  # of the scores, all uses together
-        grad_query, grad_message = torch.empty_like(query), torch.empty_like(message)
+        grad_query, grad_message = torch.empty_like(query), torch.zeros_like(message)
         grad_gate = torch.empty_like(gate)
-        grad_weight, grad_kept = torch.zeros_like(weight), torch.zeros_like(message)
+        grad_weight = torch.zeros_like(weight)
         for start in range(0, query.shape[0], _BLOCK):  # of listeners
             rows = slice(start, start + _BLOCK)
             heard = _gather(message, neighbours[rows])
@@ -163,7 +163,7 @@ class _AttendByInverse(torch.autograd.Function):
             if degree > num_mapped:
                 said = (alpha[rows, num_mapped:, :, None] * asked).flatten(2)
                 kept = (grad_before[:, num_mapped:] + said).flatten(0, 1)
-                grad_kept.index_add_(0, neighbours[rows, num_mapped:].flatten(), kept)
+                grad_message.index_add_(0, neighbours[rows, num_mapped:].flatten(), kept)
         slots = torch.arange(num_mapped, device=inverse.device)
         for start in range(0, query.shape[0], _BLOCK):  # of those listened to
             rows = slice(start, start + _BLOCK)
@@ -175,8 +175,8 @@ class _AttendByInverse(torch.autograd.Function):
             said = _gather(grad_mixed, listeners)
             said.view(-1, num_heads, head_channels).mul_(edge_alpha[:, :, None])
             grad_before = _through_leaky(edge_raw.mm(projection), before).add_(said)
-            torch.sum(grad_before, 1, out=grad_message[rows])
-        return grad_query, grad_message.add_(grad_kept), grad_weight, None, grad_gate, raw.sum(0), None
+            grad_message[rows] += grad_before.sum(1)
+        return grad_query, grad_message, grad_weight, None, grad_gate, raw.sum(0), None
 
 
 def _score_projection(weight: Tensor) -> Tensor:

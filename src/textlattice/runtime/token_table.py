@@ -138,6 +138,11 @@ def write_token_table(table: TokenTable, path: Path) -> None:
         ) from error
 
 
+def licence_of(record: dict[str, Any]) -> str:
+    """Licence of what a record names, in words."""
+    return str(record.get("licence") or "not stated")
+
+
 def _record(path: Path, note: str | None) -> dict[str, Any]:
     """The record that a file carries; an empty one where it carries none."""
     try:

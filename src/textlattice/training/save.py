@@ -8,6 +8,7 @@ from textlattice.models.registry import make_engine
 from textlattice.models.weights import engine_files
 from textlattice.runtime.model_folder import write_model_folder
 from textlattice.runtime.predictor import Predictor
+from textlattice.runtime.token_table import licence_of
 from textlattice.runtime.training_texts import TRAINING_TEXTS, training_texts_file
 from textlattice.task import Task
 from textlattice.text.document import TextReader
@@ -148,4 +149,4 @@ def _encoder_line(trained: Trained, named: dict[str, Any] | None) -> str:
 
 def _named(source: str, record: dict[str, Any]) -> str:
     """A source and its licence."""
-    return f"`{source}` (licence: {record.get('licence') or 'not stated'})"
+    return f"`{source}` (licence: {licence_of(record)})"
