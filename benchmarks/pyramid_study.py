@@ -115,6 +115,8 @@ SENSITIVITY = {
     "eight similar units": Ours(settings={"model.num_similar": 8}),
     "one layer of the graph": Ours(settings={"model.num_layers": 1}),
     "three layers of the graph": Ours(settings={"model.num_layers": 3}),
+    "one layer of the language model": Ours(settings={"model.num_states": 1}),
+    "four layers of the language model": Ours(settings={"model.num_states": 4}),
 }
 WEIGHED = {
     "pyramid, balanced weights": Ours(settings={"train.class_weight": "balanced"}),
@@ -125,6 +127,7 @@ TUNED = {"train.tune_bfloat16": True}
 OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
+    "pyramid over our own encoder, no graph": Ours(reads="text", settings={"model.num_layers": 0}),
     "pyramid, language model tuned by LoRA": Ours(settings=TUNED | {"train.tune": "lora"}),
     "pyramid, language model tuned whole": Ours(settings=TUNED | {"train.tune": "full"}),
     "pyramid without n-grams": Ours(settings={"train.wide": "none"}),

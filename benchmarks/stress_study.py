@@ -28,6 +28,7 @@ from textlattice.training.noise import FAMILIES as TRAINED
 from textlattice.training.save import predictor_of
 
 NOISE, FOLD = {"train.noise": 0.3}, {"text.fold_confusables": True}
+BOTH = NOISE | FOLD
 NORMALISED = "tfidf_lr, texts normalised"
 """Reads what our reader makes of texts, without characters that have no form: what that part of ours is worth."""
 FIRST = "tfidf_lr"
@@ -35,9 +36,11 @@ MODELS: dict[str, Ours | None] = {
     "base": OURS["base"],
     "base, noise in training": Ours(preset="base", reads="text", settings=NOISE),
     "base, confusables folded": Ours(preset="base", reads="text", settings=FOLD),
-    "base, both": Ours(preset="base", reads="text", settings=NOISE | FOLD),
+    "base, both": Ours(preset="base", reads="text", settings=BOTH),
     "pyramid over our own encoder": OURS["pyramid over our own encoder"],
+    "pyramid over our own encoder, both": Ours(reads="text", settings=BOTH),
     "pyramid": OURS["pyramid"],
+    "pyramid, both": Ours(settings=BOTH),
     "tfidf_lr": None,
     NORMALISED: None,
     "char_svm": None,
@@ -198,22 +201,22 @@ PAGE_HEAD = """# Models under noise
 
 <!-- Written by benchmarks/plot.py from benchmarks/results; run `make docs`. -->
 
-`benchmarks/run.py stress`: nine kinds of noise spoil up to 20 % of the characters or words of test texts. The relative
-area is the area under accuracy from no noise to 20 %, counted from chance, over that of a model that noise does not
-touch: 1 is untouched, 0 guessing; means over draws of the noise and over seeds of training. *Area* is the mean over
-kinds. Characters without a form (`invisible`) are taken away by our reader before anything reads them, and by the
-tokenizer of MiniLM, so that kind says 1 of those models by construction; *seen* is the mean without it. *Untrained* is
-the mean of `ocr` and `truncation`, which neither the reader removes nor `train.noise` draws from. Differences of areas
-to other models are those of mean accuracies over the seeds that both have, with the 95 % interval of a paired bootstrap
-over test rows. *Noise in training* is `train.noise=0.3`.
-*Confusables folded* is `text.fold_confusables=true`: all letters that `homoglyph` draws are among those it folds, so
-this column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
+`benchmarks/run.py stress`: nine kinds of noise spoil up to 20 % of the characters or words of test texts. The
+relative area is the area under accuracy from no noise to 20 %, counted from chance, over that of a model that noise
+does not touch: 1 is untouched, 0 guessing; means over draws of the noise and over seeds of training. *Area* is the
+mean over kinds. Characters without a form (`invisible`) are taken away by our reader before anything reads them, and
+by the tokenizer of MiniLM, so that kind says 1 of those models by construction; *seen* is the mean without it.
+*Untrained* is the mean of `ocr` and `truncation`, which neither the reader removes nor `train.noise` draws from.
+Differences of areas to other models are those of mean accuracies over the seeds that both have, with the 95 %
+interval of a paired bootstrap over test rows. *Noise in training* is `train.noise=0.3`, *confusables folded*
+`text.fold_confusables=true`, *both* is both: all letters that `homoglyph` draws are among those folded, so this
+column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
 *Attacked* is the accuracy that an attack on single characters leaves, with half of its 95 % interval, and that before
 it; against folded confusables half of its edits do nothing. Both pyramids and the models named base hold the wide
 branch, which is always fitted on clean texts. A model that reads 256 tokens reads less of a long text the more noise
 cuts its words to pieces. The results keep macro F1, calibration error, the share of answers that change and the
-deviation between draws of every point; the margins of `char_svm` are no probabilities, so its calibration says nothing.
-*Training* is without the states of a frozen language model, see [there](pyramid.md).
+deviation between draws of every point; the margins of `char_svm` are no probabilities, so its calibration says
+nothing. *Training* is without the states of a frozen language model, see [there](pyramid.md).
 """
 COLUMNS = (
     *("model", "seeds", "accuracy", "area", "seen", "untrained", "area less that of tfidf_lr"),

@@ -52,7 +52,13 @@ def stress(small_sets, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "model",
-    ["base, both", "pyramid", "char_svm", "tfidf_lr, texts normalised", "frozen MiniLM + LR, 256 tokens"],
+    [
+        "base, both",
+        "pyramid, both",
+        "char_svm",
+        "tfidf_lr, texts normalised",
+        "frozen MiniLM + LR, 256 tokens",
+    ],
 )
 def test_a_model_from_the_command_line(model, stress, capsys, tmp_path):
     stress("--model", model)
