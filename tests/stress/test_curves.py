@@ -186,6 +186,49 @@ def test_an_edit_that_helps_the_right_answer_is_not_taken(task):
     assert (found["success_rate"], found["mean_edits"]) == (1.0, 1.0)
 
 
+def test_words_that_keep_their_form_leave_the_allowance_to_others(task):
+    text = " ".join([*(f"strong{place}" for place in "abcdefgh"), "weak", *["filler"] * 6])
+
+    def model(texts):
+        """Without a strong word the answer is less sure, but an edit of one makes it surer; of `weak` it falls."""
+        rows = []
+        for words in map(str.split, texts):
+            whole = len(words) == 15
+            sure = 0.99 if whole else 0.6 if "weak" in words else 0.7
+            if whole and "weak" not in words:
+                sure = 0.2
+            rows.append((1 - sure, sure if sure < 0.99 or text == " ".join(words) else 1.0))
+        return np.array(rows)
+
+    found = attack(model, task, [text], ["good"], max_edits=0.1)
+    assert (found["success_rate"], found["mean_edits"]) == (1.0, 1.0)
+    assert found["median_queries"] > 1 + 15 + 6 * 8
+
+
+def test_in_scripts_without_spaces_tokens_are_attacked(task):
+    asked = []
+
+    def stubborn(texts):
+        asked.extend(texts)
+        return np.array([(0.4, 0.6)] * len(texts))
+
+    text = "这家店的菜很好吃"
+    assert attack(stubborn, task, [text], ["good"], budget=60)["success_rate"] == 0
+    assert {text[:place] + text[place + 1 :] for place in range(8)} <= {*asked}
+    assert len(asked) > 1 + 8
+
+
+def test_spaces_of_any_kind_part_words_and_stay(task):
+    asked = []
+
+    def stubborn(texts):
+        asked.extend(texts)
+        return np.array([(0.4, 0.6)] * len(texts))
+
+    attack(stubborn, task, ["one\ttwo\n three "], ["good"], budget=100)
+    assert {"\ttwo\n three ", "one\n three ", "one\ttwo "} <= {*asked}
+
+
 def test_what_is_answered_wrongly_is_not_attacked(task):
     found = attack(spotter, task, ["a good film"], ["bad"])
     assert (found["num_attacked"], found["accuracy"], found["success_rate"]) == (0, 0, None)

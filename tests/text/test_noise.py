@@ -52,6 +52,18 @@ def test_words_are_left_out_and_cut():
     assert corrupt("one", "truncation", 1.0, 0) == ""
 
 
+def test_in_scripts_without_spaces_a_token_is_a_word():
+    text = "这家店的菜很好吃 下次还来"
+    for seed in range(5):
+        kept = corrupt(text, "token_dropout", 0.25, seed)
+        assert len(kept.replace(" ", "")) == 9
+        remaining = iter(text)
+        assert all(letter in remaining for letter in kept)  # what stays keeps its order
+    assert corrupt(text, "truncation", 0.25, 0) == "这家店的菜很好吃 下"
+    assert corrupt("good 好吃 film", "truncation", 0.5, 0) == "good 好"
+    assert corrupt("a\n\nb c", "truncation", 0.34, 0) == "a b"  # between spaces all is as it was
+
+
 def test_case_alone_changes_case():
     assert corrupt(TEXT, "case", 0.3, 1).lower() == TEXT.lower()
     assert corrupt("straße", "case", 1.0, 0) == "STRAßE"  # ß has no single capital

@@ -1,6 +1,7 @@
 """A greedy attack on single characters: which words carry an answer, and what small change overturns it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from textlattice.progress import Progress
 from textlattice.stress.curves import Probabilities
 from textlattice.task import Label, Task
 from textlattice.text.noise import corrupt
+from textlattice.text.words import reader_words
 
 _EDITS = ("typo", "homoglyph")
 _TRIES = 3  # draws of each edit a word
@@ -29,9 +31,9 @@ def attack(
 ) -> dict[str, Any]:
     """Attacks each text that is answered rightly until its answer is wrong, or the budget is spent.
 
-    Words are ranked by what the probability of the right label loses without them, in a long text words at even
-    distances, as many as half of the budget has queries for. Then, from the first on, each takes the edit of one
-    character (typing errors, letters that look alike) that lowers it most.
+    Words (in scripts without spaces tokens) are ranked by what the probability of the right label loses without them,
+    in a long text words at even distances, as many as half of the budget has queries for. Then, from the first on, each
+    takes the edit of one character (typing errors, letters that look alike) that lowers it most, if one does.
 
     Args:
         probabilities: The model; each text it is asked about is a query.
@@ -39,7 +41,7 @@ def attack(
         texts: Texts.
         labels: What is right.
         budget: Queries a text, that about the text as it is among them.
-        max_edits: Share of the words that may be edited, one at least.
+        max_edits: Share of the words that may be edited, one at least; words that keep their form do not count.
         seed: Of the edits.
         progress: Told of each text.
 
@@ -92,17 +94,18 @@ def _overturn(
     seed: int,
 ) -> tuple[int, int] | None:
     """Queries and edits that it took, the first answer, which gave `lowest`, among them; None if the answer held."""
-    words = text.split(" ")
+    words = _cut(text)
     places = [place for place, word in enumerate(words) if any(map(str.isalpha, word))]
     most = min(len(places), int(_MOST_RANKED * budget))
     if not most:
         return None
     ranked = [places[place * len(places) // most] for place in range(most)]
-    without = [" ".join(words[:place] + words[place + 1 :]) for place in ranked]
+    without = ["".join(words[:place] + words[place + 1 :]) for place in ranked]
     lost = probabilities(without)[:, target]
-    used, num_edits = 1 + len(without), 0
-    order = [ranked[place] for place in np.argsort(lost, kind="stable").tolist()]
-    for place in order[: max(1, int(max_edits * len(places)))]:
+    used, num_edits, most_edits = 1 + len(without), 0, max(1, int(max_edits * len(places)))
+    for place in (ranked[number] for number in np.argsort(lost, kind="stable").tolist()):
+        if used == budget or num_edits == most_edits:
+            break
         drawn = [
             corrupt(words[place], kind, 1 / len(words[place]), seed + number)
             for kind in _EDITS
@@ -111,7 +114,7 @@ def _overturn(
         tried = [word for word in dict.fromkeys(drawn) if word != words[place]][: budget - used]
         if not tried:
             continue
-        spoiled = [" ".join([*words[:place], word, *words[place + 1 :]]) for word in tried]
+        spoiled = ["".join([*words[:place], word, *words[place + 1 :]]) for word in tried]
         found = probabilities(spoiled)
         used += len(tried)
         if (found.argmax(1) != target).any():
@@ -121,3 +124,9 @@ def _overturn(
             lowest, words[place] = float(found[best, target]), tried[best]
             num_edits += 1
     return None
+
+
+def _cut(text: str) -> list[str]:
+    """The text in parts that make it up: each word with the spaces around it that no earlier part has."""
+    bounds = [0, *(end for _, end in reader_words(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(bounds) if start < end]

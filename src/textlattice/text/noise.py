@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from textlattice.errors import ConfigError
+from textlattice.text.words import reader_words
 
 Generator = np.random.Generator
 
@@ -132,13 +133,15 @@ _BY_CHARACTER: dict[str, tuple[Callable[[str], bool], Callable[[list[str], int, 
 """Of each family that spoils characters: which characters, and how."""
 
 
-def _drop_words(words: list[str], level: float, draw: Generator) -> list[str]:
-    dropped = set(draw.choice(len(words), _count(level, len(words), draw), replace=False).tolist())
-    return [word for place, word in enumerate(words) if place not in dropped]
+def _drop_words(num_words: int, level: float, draw: Generator) -> list[int]:
+    """Places of the words that stay."""
+    dropped = set(draw.choice(num_words, _count(level, num_words, draw), replace=False).tolist())
+    return [place for place in range(num_words) if place not in dropped]
 
 
-def _truncate(words: list[str], level: float, draw: Generator) -> list[str]:
-    return words[: len(words) - _count(level, len(words), draw)]
+def _truncate(num_words: int, level: float, draw: Generator) -> list[int]:
+    """Places of the words that stay."""
+    return [*range(num_words - _count(level, num_words, draw))]
 
 
 _BY_WORD = {"token_dropout": _drop_words, "truncation": _truncate}
@@ -155,8 +158,9 @@ def corrupt(text: str, family: str, level: float, seed: int) -> str:
         text: Any string.
         family: One of `FAMILIES`. Families of characters: `typo`, `ocr`, `case`, `spacing`, `punctuation`,
             `homoglyph`, `invisible`; of words: `token_dropout`, `truncation`.
-        level: Share of the text's characters, or of its words, that are spoiled, in [0, 1]. Of a family that fits
-            fewer characters all that it fits are. A share of a character is one with that probability.
+        level: Share of the text's characters, or of its words (in scripts without spaces its tokens), that are spoiled,
+            in [0, 1]. Of a family that fits fewer characters all that it fits are. A share of a character is one with
+            that probability.
         seed: Of the draw.
 
     Raises:
@@ -172,8 +176,8 @@ def corrupt(text: str, family: str, level: float, seed: int) -> str:
         return text
     draw = _generator(text, family, level, seed)
     if family in _BY_WORD:
-        words = text.split()
-        return " ".join(_BY_WORD[family](words, level, draw)) if words else text
+        words = reader_words(text)
+        return _only(text, words, _BY_WORD[family](len(words), level, draw)) if words else text
     fits, change = _BY_CHARACTER[family]
     letters = list(text)
     places = [place for place, letter in enumerate(letters) if fits(letter)]
@@ -182,6 +186,16 @@ def corrupt(text: str, family: str, level: float, seed: int) -> str:
         if fits(letters[place]):  # else a swap has moved something else here
             change(letters, place, draw)
     return "".join(letters)
+
+
+def _only(text: str, words: list[tuple[int, int]], places: list[int]) -> str:
+    """The words at these places, a space between two that have one between them in the text."""
+    told, before = "", words[0][0]
+    for start, end in (words[place] for place in places):
+        apart = told and any(map(str.isspace, text[before:start]))
+        told += (" " if apart else "") + text[start:end]
+        before = end
+    return told
 
 
 def _count(level: float, total: int, draw: Generator) -> int:

@@ -26,6 +26,7 @@ _TOKEN = regex.compile(
     rf"|(?:\p{{RI}}{{2}}|[^{_SPACE}]){_EXTEND}*(?:(?<=\u200D)\p{{ExtPict}}{_EXTEND}*)*",
     regex.V1,
 )
+_UNSPACED = regex.compile(rf"[{_GRAPHEME_SCRIPTS}]", regex.V1)
 
 # The same cut for plain letters and punctuation, where the standard library's engine is three times as fast.
 _UNUSUAL = re.compile(r"[^\x00-\x7F\xA0£\xC0-\xD6\xD8-\xF6\xF8-\u02AF\u0400-\u0481\u048A-\u052F–—‘-‟†•…€]")
@@ -52,3 +53,18 @@ def token_bounds(text: str) -> Bounds:
     spans = [match.span() for match in pattern.finditer(text)]
     bounds = np.fromiter(chain.from_iterable(spans), np.int32, 2 * len(spans)).reshape(-1, 2)
     return bounds[:, 0].copy(), bounds[:, 1].copy()
+
+
+def reader_words(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word as a reader counts them: what stands between spaces.
+
+    Where that holds letters of a script that is written without spaces, each of its tokens is one (`token_bounds`).
+    """
+    found: list[tuple[int, int]] = []
+    for match in re.finditer(r"\S+", text):
+        if _UNSPACED.search(match.group()):
+            starts, ends = token_bounds(match.group())
+            found += zip((starts + match.start()).tolist(), (ends + match.start()).tolist(), strict=True)
+        else:
+            found.append(match.span())
+    return found
