@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from textlattice.artefact.tensors import pack_tensors
+from textlattice.encoders import state_cache
 from textlattice.encoders.state_cache import StateCache, default_folder
 
 ROWS = np.arange(6, dtype=np.float16).reshape(2, 3)
-SIZE = len(pack_tensors({"states": ROWS}))
+SIZE = len(pack_tensors({"states": ROWS}, note=state_cache._sum(ROWS)))
 
 
 def test_what_is_kept_comes_back(tmp_path):
@@ -25,13 +26,47 @@ def test_a_full_cache_keeps_what_it_has(tmp_path):
     cache = StateCache(tmp_path, 2 * SIZE)
     assert [cache.put(bytes([key]), ROWS) for key in range(4)] == [True, True, False, False]
     assert [cache.get(bytes([key])) is not None for key in range(4)] == [True, True, False, False]
+    assert cache.num_refused == 2
+
+
+def of_former_runs(folder, count):
+    former = StateCache(folder, 100 * SIZE)
+    for key in range(count):
+        former.put(bytes([key]), ROWS)
+        os.utime(former._path(bytes([key])), (key + 1, key + 1))
+    return [former._path(bytes([key])) for key in range(count)]
+
+
+def test_what_can_never_fit_throws_nothing_away(tmp_path):
+    paths = of_former_runs(tmp_path, 5)
+    cache = StateCache(tmp_path, 5 * SIZE)
+    assert not cache.put(b"large", np.zeros((1000, 3), np.float16))
+    assert cache.put(b"used", ROWS)
+    assert [path.is_file() for path in paths] == [False, True, True, True, True]
+    assert not cache.put(b"nearly", np.zeros(2 * SIZE, np.float16))  # more than those four
+    assert all(path.is_file() for path in paths[1:])
+
+
+def test_what_others_keep_in_the_same_folder_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(state_cache, "_COUNTED_EVERY", 1)
+    first, second = (StateCache(tmp_path, 3 * SIZE) for _ in range(2))
+    kept = [cache.put(bytes([key]), ROWS) for key, cache in enumerate([first, second] * 3)]
+    assert kept == [True] * 3 + [False] * 3
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/*")) == 3 * SIZE
+
+
+def test_what_a_killed_process_left_aside_goes_after_a_while(tmp_path):
+    (tmp_path / "ab").mkdir()
+    stale, fresh = (tmp_path / "ab" / name for name in ("stale.tmp", "fresh.tmp"))
+    for path in (stale, fresh):
+        path.write_bytes(b"half")
+    os.utime(stale, (1, 1))
+    StateCache(tmp_path, SIZE)
+    assert (stale.exists(), fresh.exists()) == (False, True)
 
 
 def test_files_of_former_runs_make_room_the_oldest_first(tmp_path):
-    former = StateCache(tmp_path, 3 * SIZE)
-    for key in range(3):
-        former.put(bytes([key]), ROWS)
-        os.utime(former._path(bytes([key])), (key + 1, key + 1))
+    of_former_runs(tmp_path, 3)
     cache = StateCache(tmp_path, 3 * SIZE)
     assert cache.get(bytes([0])) is not None  # used: it is no longer old
     assert cache.put(b"new", ROWS)
@@ -39,7 +74,20 @@ def test_files_of_former_runs_make_room_the_oldest_first(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.glob("*/*.safetensors")) <= 3 * SIZE
 
 
-@pytest.mark.parametrize("content", [b"", b"no tensors at all", pack_tensors({"other": ROWS})])
+CHANGED = bytearray(pack_tensors({"states": ROWS}, note=state_cache._sum(ROWS)))
+CHANGED[-1] ^= 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no tensors at all",
+        pack_tensors({"other": ROWS}),
+        pack_tensors({"states": ROWS}),
+        bytes(CHANGED),
+    ],
+)
 def test_a_damaged_file_counts_as_missing(tmp_path, content):
     cache = StateCache(tmp_path, 10 * SIZE)
     cache.put(b"one", ROWS)
@@ -61,13 +109,10 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_files_that_others_removed_make_room(tmp_path):
-    former = StateCache(tmp_path, 2 * SIZE)
-    for key in range(2):
-        former.put(bytes([key]), ROWS)
-        os.utime(former._path(bytes([key])), (1, 1))
+    paths = of_former_runs(tmp_path, 2)
     cache = StateCache(tmp_path, 2 * SIZE)
-    for key in range(2):
-        former._path(bytes([key])).unlink()
+    for path in paths:
+        path.unlink()
     assert cache.put(b"new", ROWS)
 
 

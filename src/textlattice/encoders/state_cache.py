@@ -5,14 +5,17 @@ import hashlib
 import os
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tensors
 from textlattice.errors import ArtefactError
 
-_SUFFIX, _NAME = ".safetensors", "states"
+_SUFFIX, _NAME, _ASIDE = ".safetensors", "states", ".tmp"
+_COUNTED_EVERY = 500  # arrays kept between two looks at what others have kept
+_STALE = 3600.0  # seconds after which a file aside is what a killed process left
 
 
 def default_folder() -> Path:
@@ -25,8 +28,9 @@ class StateCache:
     """Arrays by key, a file each, up to a number of bytes; where it is full, files of former runs make room.
 
     Nothing that this process has used is thrown away: training reads all its texts in turn, and what is thrown away for
-    the next text would be missed in the next epoch. So a cache that is full keeps what it has. A file that cannot be
-    read counts as missing; several processes may share a folder.
+    the next text would be missed in the next epoch. So a cache that is full keeps what it has, and `num_refused` counts
+    what it did not take. A file that cannot be read, or whose sum is not that of its numbers, counts as missing.
+    Several processes may share a folder: each looks now and then at what the others have kept.
 
     Args:
         folder: Made when the first array is kept.
@@ -34,50 +38,56 @@ class StateCache:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        self.folder, self.max_bytes = folder, max_bytes
-        self._started = time.time()
+        self.folder, self.max_bytes, self.num_refused = folder, max_bytes, 0
+        self._started, self._until_counted = time.time(), _COUNTED_EVERY
         self._old: list[tuple[float, int, Path]] = []
-        for path in folder.glob(f"*/*{_SUFFIX}"):
-            with contextlib.suppress(OSError):  # another process may have removed it meanwhile
-                stat = path.stat()
-                self._old.append((stat.st_mtime, stat.st_size, path))
-        self._old.sort(reverse=True)
-        self._bytes = sum(size for _, size, _ in self._old)
+        self._bytes = 0
+        self._count()
 
     def get(self, key: bytes) -> np.ndarray | None:
         """The array of a key, or None."""
         path = self._path(key)
         try:
-            found = unpack_tensors(path.read_bytes())
+            content = path.read_bytes()
+            found, note = unpack_tensors(content).get(_NAME), unpack_note(content)
         except (OSError, ArtefactError):
+            return None
+        if found is None or note != _sum(found):
             return None
         with contextlib.suppress(OSError):  # of another user
             os.utime(path)
-        return found.get(_NAME)
+        return found
 
     def put(self, key: bytes, array: np.ndarray) -> bool:
         """Keeps an array; False where there is no room for it, or no way to write."""
-        path, content = self._path(key), pack_tensors({_NAME: array})
-        if not self._make_room(len(content)):
+        path, content = self._path(key), pack_tensors({_NAME: array}, note=_sum(array))
+        self._until_counted -= 1
+        if not self._until_counted:
+            self._count()
+        if not self._make_room(len(content)) or not self._write(path, content):
+            self.num_refused += 1
             return False
-        former = path.stat().st_size if path.is_file() else 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        except OSError:
-            return False
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(aside, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(aside)
-            return False
-        self._bytes += len(content) - former
         return True
 
+    def _count(self) -> None:
+        """Looks at the folder anew: its bytes, what is older than this process, what killed ones left aside."""
+        self._old, self._bytes, self._until_counted = [], 0, _COUNTED_EVERY
+        for path in self.folder.glob("*/*"):
+            with contextlib.suppress(OSError):  # another process may have removed it meanwhile
+                stat = path.stat()
+                if path.suffix == _ASIDE and stat.st_mtime < time.time() - _STALE:
+                    path.unlink()
+                elif path.suffix == _SUFFIX:
+                    self._bytes += stat.st_size
+                    if stat.st_mtime < self._started - 1:
+                        self._old.append((stat.st_mtime, stat.st_size, path))
+        self._old.sort(reverse=True)
+
     def _make_room(self, size: int) -> bool:
+        """Whether there is room, after files of former runs are thrown away; none is where all would not do."""
+        excess = self._bytes + size - self.max_bytes
+        if excess > 0 and excess > sum(old_size for _, old_size, _ in self._old):
+            return False
         while self._bytes + size > self.max_bytes and self._old:
             _, old_size, path = self._old.pop()
             try:
@@ -91,6 +101,29 @@ class StateCache:
             self._bytes -= old_size
         return self._bytes + size <= self.max_bytes
 
+    def _write(self, path: Path, content: bytes) -> bool:
+        former = path.stat().st_size if path.is_file() else 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside = tempfile.mkstemp(dir=path.parent, suffix=_ASIDE)
+        except OSError:
+            return False
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(aside, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
+            return False
+        self._bytes += len(content) - former
+        return True
+
     def _path(self, key: bytes) -> Path:
         name = hashlib.sha256(key).hexdigest()
         return self.folder / name[:2] / f"{name[2:]}{_SUFFIX}"
+
+
+def _sum(array: np.ndarray) -> str:
+    """A sum by which numbers that a disk has changed are told."""
+    return f"crc32 {zlib.crc32(np.ascontiguousarray(array)):08x}"
