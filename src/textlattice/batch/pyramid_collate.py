@@ -30,7 +30,7 @@ class StateReader(Protocol):
         ...
 
     def cost(self) -> dict[str, int]:
-        """`parameters`, and `flops_per_token`."""
+        """`parameters`, of them `word_parameters` in the table of pieces, `word_channels` a row; `flops_per_token`."""
         ...
 
 

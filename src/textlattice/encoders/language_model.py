@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +77,21 @@ class LanguageModelEncoder:
         """Of each token of these documents, the states of all layers side by side, the lowest first."""
         texts = [document.normalised.text for document in documents]
         passing = {text for text, document in zip(texts, documents, strict=True) if document.is_spoiled}
-        kept = {text: self._kept(text) for text in dict.fromkeys(texts)}
-        found = {text: states for text, states in kept.items() if states is not None}
-        missing = [text for text in kept if text not in found]
+        found = {text: self._kept(text) for text in dict.fromkeys(texts)}
+        sizes = {
+            text: len(self.tokenizer(text)[0] if states is None else states) for text, states in found.items()
+        }
+        is_whole = [document.num_tokens == sizes[document.normalised.text] for document in documents]
+        missing = [text for text in dict.fromkeys(compress(texts, is_whole)) if found[text] is None]
         for text, states in zip(missing, self.read(missing), strict=True):
             found[text] = states
             if self.cache is not None and text not in passing:
                 self.cache.put(self._key(text), states)
-        parts = [row for row, text in enumerate(texts) if len(found[text]) != documents[row].num_tokens]
-        of_parts = dict(zip(parts, self._of_parts([documents[row] for row in parts]), strict=True))
-        rows = [of_parts.get(row, found[text]).astype(np.float32) for row, text in enumerate(texts)]
-        return np.concatenate([np.empty((0, len(self.layers) * self.channels), np.float32), *rows])
+        parts = [document for document, whole in zip(documents, is_whole, strict=True) if not whole]
+        of_parts = iter(self._of_parts(parts))
+        rows = [found[text] if whole else next(of_parts) for text, whole in zip(texts, is_whole, strict=True)]
+        nothing = np.empty((0, len(self.layers) * self.channels), np.float32)
+        return np.concatenate([nothing, *(states.astype(np.float32) for states in rows)])
 
     def _of_parts(self, documents: Sequence[Document]) -> list[Float16[np.ndarray, "_ width"]]:
         """States of documents that are less than their texts, as explanations make them: nothing of these is kept.
@@ -98,9 +103,10 @@ class LanguageModelEncoder:
         found = []
         for (text, starts, ends), states in zip(cut, self.read([text for text, _, _ in cut]), strict=True):
             first, last = self.tokenizer(text)
-            shared = (first < ends[:, None]) & (last > starts[:, None])  # [num_tokens, num_pieces]
-            total = shared.astype(np.float32) @ states.astype(np.float32)
-            found.append((total / np.maximum(shared.sum(1, keepdims=True), 1)).astype(np.float16))
+            begin, end = np.searchsorted(last, starts, "right"), np.searchsorted(first, ends, "left")
+            sums = np.concatenate([np.zeros((1, states.shape[1])), np.cumsum(states, 0, np.float64)])
+            count = np.maximum(end - begin, 1)[:, None]
+            found.append(((sums[np.maximum(end, begin)] - sums[begin]) / count).astype(np.float16))
         return found
 
     def _kept(self, text: str) -> Float16[np.ndarray, "num_tokens width"] | None:
@@ -195,17 +201,24 @@ class LanguageModelEncoder:
         return {SETTINGS: settings.encode(), WEIGHTS: pack_tensors(weights)}
 
     def cost(self) -> dict[str, int]:
-        """Numbers in the model, and FLOPs (2 x multiply-add) a piece in a window of 64."""
+        """Numbers in the model, those of its table of pieces and of a row of it, and FLOPs (2 x multiply-add) a piece
+        in a window of 64, attention included.
+        """
+        from torch.nn.attention import SDPBackend, sdpa_kernel
         from torch.utils.flop_counter import FlopCounterMode
 
         length = min(64, self.window)
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        unfused = sdpa_kernel(SDPBackend.MATH)  # a fused attention is not counted
+        with unfused, FlopCounterMode(display=False) as counter, torch.inference_mode():
             self.network(
                 input_ids=torch.zeros(1, length, dtype=torch.int64),
                 attention_mask=torch.ones(1, length, dtype=torch.int64),
             )
+        words = self.network.get_input_embeddings().weight
         return {
             "parameters": sum(value.numel() for value in self.network.parameters()),
+            "word_parameters": words.numel(),
+            "word_channels": words.shape[1],
             "flops_per_token": round(counter.get_total_flops() / length),
         }
 

@@ -21,6 +21,7 @@ from textlattice.text.document import Document, read_document
 from textlattice.text.vocabulary import Vocabulary
 
 _NO_WORDS = np.empty(0, np.uint64)
+_NO_COST = dict.fromkeys(["parameters", "word_parameters", "word_channels", "flops_per_token"], 0)
 _COUNTED = 200  # documents whose arithmetic is counted
 _LONG = (
     4096  # tokens from which on cost grows evenly: similarity windows are of one width in all of four scales
@@ -82,7 +83,7 @@ def pyramid_document_cost(
     dense = pyramid_model_cost(config, None, num_outputs)["dense_parameters"]
     sizes = config.model
     assert isinstance(sizes, PyramidConfig)
-    reads = {"parameters": 0, "flops_per_token": 0} if collator.encoder is None else collator.encoder.cost()
+    reads = _NO_COST if collator.encoder is None else collator.encoder.cost()
     active, flops = [], []
     for document in [document for document in documents if document.num_tokens][:_COUNTED]:
         batch = collator.collate([document])
@@ -93,9 +94,11 @@ def pyramid_document_cost(
             rows += len(np.unique(batch.tokens.word)) * sizes.word_channels
         if batch.tokens.injected is not None:
             rows += len(np.unique(batch.tokens.injected)) * sizes.injected_channels
-        active.append(dense + rows + reads["parameters"])
+        rows += len(np.unique(batch.tokens.form)) * reads["word_channels"]
+        active.append(dense + rows + reads["parameters"] - reads["word_parameters"])
         flops.append(_flops(model, config, document) + reads["flops_per_token"] * document.num_tokens)
-    told = {} if collator.encoder is None else {f"encoder_{name}": number for name, number in reads.items()}
+    named = () if collator.encoder is None else ("parameters", "flops_per_token")
+    told = {f"encoder_{name}": reads[name] for name in named}
     return mean_cost(active, flops) | told
 
 
