@@ -298,11 +298,14 @@ recall of these labels.
 def page(runs: list[Entry]) -> str:
     """The page of all rows that were run."""
     parts = [PAGE_HEAD]
-    parts_of_sets = {(run["key"]["set"], run["key"]["limit"]) for run in runs}
-    for name, limit in sorted(parts_of_sets, key=lambda part: (part[0], part[1] or 0)):
-        of_set = [run for run in runs if (run["key"]["set"], run["key"]["limit"]) == (name, limit)]
+    for name, limit, held_out in sorted({_part_of(run) for run in runs}):
+        of_set = [run for run in runs if _part_of(run) == (name, limit, held_out)]
         most = max(run["num_train"] for run in of_set)  # rows of uneven classes have fewer
-        parts += [f"## {name}\n", f"{most:,} rows to train, {of_set[0]['num_test']:,} to test.\n"]
+        judged = f"{held_out:,} further training rows to judge by" if held_out else "{num_test:,} to test"
+        parts += [
+            f"## {name}{', training rows alone' if held_out else ''}\n",
+            f"{most:,} rows to train, {judged.format(num_test=of_set[0]['num_test'])}.\n",
+        ]
         parts += [*_goals(of_set)]
         measured = {run["key"]["row"] for run in of_set}
         homes = {HOME.get(row) for row in measured}
@@ -321,6 +324,12 @@ def page(runs: list[Entry]) -> str:
     if len(parts) == 1:
         parts.append("The measurements are being made.")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _part_of(run: Entry) -> tuple[str, int, int]:
+    """The rows that it was trained and judged on."""
+    key = run["key"]
+    return key["set"], key["limit"] or 0, key.get("held_out") or 0
 
 
 def _goals(runs: list[Entry]) -> list[str]:

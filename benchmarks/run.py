@@ -110,6 +110,12 @@ def main(arguments: list[str] | None = None) -> None:
     chosen.add_argument("--row", choices=PYRAMID_ROWS, help="default: each that is not there yet")
     chosen.add_argument("--group", choices=PYRAMID_GROUPS, help="the rows of one table")
     pyramid.add_argument("--limit", type=at_least(1), help="random rows of each part")
+    pyramid.add_argument(
+        "--held-out",
+        type=at_least(1),
+        metavar="N",
+        help="judge by N training rows that --limit leaves, so that settings can be chosen: test rows stay unseen",
+    )
     pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
     pyramid.add_argument("--seed", type=int, default=0)
     pyramid.add_argument("--data", metavar="DIR", help="folder of the data sets; default: TEXTLATTICE_DATA")
@@ -282,9 +288,13 @@ def run_pyramid(options: argparse.Namespace) -> None:
             **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
             "seed": options.seed,
         }
+        if options.held_out is not None:
+            key["held_out"] = options.held_out
         if not _begins("pyramid", key, options):
             continue
-        data = data or read_dataset(options.set, options.data, fold=options.fold, limit=options.limit)
+        data = data or read_dataset(
+            *(options.set, options.data), fold=options.fold, limit=options.limit, held_out=options.held_out
+        )
         figures = run_pyramid_row(
             name,
             data,

@@ -74,6 +74,7 @@ def read_dataset(
     fold: int | None = None,
     limit: int | None = None,
     test_limit: int | None = None,
+    held_out: int | None = None,
 ) -> Dataset:
     """A data set by name.
 
@@ -83,6 +84,8 @@ def read_dataset(
         fold: Of `rt2k` only, and required there: the fold to test on; the other nine are trained on.
         limit: At most so many random rows of each part, the same every time; the fewer are among the more.
         test_limit: Of the test rows, in place of `limit`; `ALL_ROWS` takes all.
+        held_out: Judges by so many training rows that `limit` leaves, so that settings can be chosen and test rows stay
+            unseen.
     """
     if name not in SETS:
         raise SystemExit(f"unknown data set {name!r}: expected one of {', '.join(SETS)}.")
@@ -104,6 +107,14 @@ def read_dataset(
         )
         folds = np.concatenate([folds for _, folds in parts])
         train, test = whole.take(np.flatnonzero(folds != fold)), whole.take(np.flatnonzero(folds == fold))
+    if held_out is not None:
+        order, limit = np.random.default_rng(0).permutation(len(train.texts)), limit or 0
+        if not 0 < limit <= len(order) - held_out:
+            raise SystemExit(
+                f"--held-out {held_out} needs a --limit of at most {len(order) - held_out:,} rows to train on, got "
+                f"{limit}."
+            )
+        test, test_limit = train.take(order[limit : limit + held_out]), ALL_ROWS
     return Dataset(name=name, train=_limited(train, limit), test=_limited(test, test_limit or limit))
 
 
