@@ -17,8 +17,9 @@ from records import pack_places, unpack_places
 from sets import Dataset, Part
 from textlattice.config import TextConfig
 from textlattice.evaluation.significance import Interval
+from textlattice.stress.area import area_interval
 from textlattice.stress.attack import attack
-from textlattice.stress.curves import LEVELS, relative_area, stress_curves
+from textlattice.stress.curves import LEVELS, stress_curves
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.text.noise import FAMILIES
@@ -50,7 +51,6 @@ MODELS: dict[str, Ours | None] = {
 """What `fit` trains for each name; None where `baseline_of` trains it."""
 LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "tfidf_lr")
 _CURVES = ("accuracy", "macro_f1", "ece", "flip_rate", "deviation")
-_SAMPLES = 2000  # draws of test rows of an interval
 _FLIPS = 0x1ABE1  # tells these draws from others of one seed
 
 
@@ -335,28 +335,11 @@ def area_difference(ours: Sequence[Run], others: Sequence[Run]) -> Interval:
     """
     seeds = _seeds(ours) & _seeds(others)
     shares = [_shares([run for run in runs if run["key"]["seed"] in seeds]) for runs in (ours, others)]
-    num_rows = shares[0].shape[2]
-    drawn = np.random.default_rng(0).multinomial(
-        num_rows, np.full(num_rows, 1 / num_rows), size=_SAMPLES
-    ) / float(num_rows)
-    levels, chance = np.array(ours[0]["levels"]), ours[0]["chance"]
-
-    def gain(weights: np.ndarray) -> np.ndarray:
-        first, second = (mean_area(share @ weights.T, levels, chance) for share in shares)
-        return first - second
-
-    low, high = np.quantile(gain(drawn), [0.025, 0.975])
-    whole = float(gain(np.full((1, num_rows), 1 / num_rows))[0])
-    return Interval(difference=whole, low=float(low), high=float(high))
+    return area_interval(shares[0], np.array(ours[0]["levels"]), ours[0]["chance"], less=shares[1])
 
 
 def _seeds(runs: Sequence[Run]) -> set[int]:
     return {run["key"]["seed"] for run in runs}
-
-
-def mean_area(accuracies: np.ndarray, levels: np.ndarray, chance: float) -> np.ndarray:
-    """Relative area of accuracies [num_families, num_levels, num_samples], the mean over families, [num_samples]."""
-    return relative_area((accuracies - chance).swapaxes(1, 2), levels).mean(0)
 
 
 def _shares(runs: Sequence[Run]) -> np.ndarray:

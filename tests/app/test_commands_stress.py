@@ -41,14 +41,18 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     assert ours["num_rows"] == 20
     assert [*ours["families"]] == ["typo", "invisible"]
     assert ours["families"]["invisible"]["relative_area"] == 1.0  # what cannot be seen is not read
+    low, high = ours["interval"]
+    assert low <= ours["relative_area"] <= high <= 1.2
+    assert f"({low:.3f} to {high:.3f})" in content
     assert 0 <= ours["attack"]["accuracy_under_attack"] <= ours["attack"]["accuracy"] <= 1
 
 
 def test_a_bound_that_is_missed_fails(cli, tiny_folder, reviews):
-    ran = cli("stress", tiny_folder, reviews, *SHORT, "--min-relative-auc", "1.5")
+    ran = cli("stress", tiny_folder, reviews, *SHORT, "--min-relative-auc", "1")
     assert ran.code == 1
-    assert "expected a mean relative area of at least 1.5, got" in ran.err
+    assert "expected a mean relative area of at least 1.0, got" in ran.err
     assert "typo" in ran.out  # the figures are told all the same
+    assert cli("stress", tiny_folder, reviews, "--min-relative-auc", "90").code == 2
     assert cli("stress", tiny_folder, reviews, *SHORT, "--min-relative-auc", "0").code == 0
 
 
@@ -56,6 +60,7 @@ def test_a_bound_that_is_missed_fails(cli, tiny_folder, reviews):
     ("arguments", "message"),
     [
         (("--family", "rain"), "unknown family of noise 'rain'"),
+        (("--html", "nowhere/noise.html"), "nowhere/noise.html lies in a folder that does not exist"),
         (("--baseline", "none", "--train", "REVIEWS"), "unknown baseline 'none': expected one of majority"),
     ],
 )
@@ -64,6 +69,21 @@ def test_wrong_arguments(cli, tiny_folder, reviews, arguments, message):
     ran = cli("stress", tiny_folder, reviews, "--limit", "5", *arguments)
     assert ran.code == 1
     assert message in ran.err
+
+
+def test_a_kind_of_noise_that_touches_no_text_is_told(cli, tiny_folder, tmp_path):
+    path, page = tmp_path / "rows.jsonl", tmp_path / "noise.html"
+    rows = [{"text": text, "label": "good"} for text in ("很好吃 下次还来", "味道一般 太慢了")]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    words = ("stress", tiny_folder, path, "--draws", "1", "--attack", "5")
+    ran = cli(*words, "--family", "case", "--family", "truncation", "--html", page)
+    assert ran.code == 0, ran.err
+    assert "touches no text" in ran.out
+    assert "case (touches no text)" in page.read_text()
+    assert "2 rows are there to be attacked, --attack asks for 5" in ran.err
+    ran = cli(*words, "--family", "case")
+    assert ran.code == 1
+    assert "no noise of case changes any of these 2 texts" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -77,7 +97,7 @@ def test_other_kinds_of_labels(cli, kind, made, measure, request, tmp_path):
     folder = request.getfixturevalue(f"{kind}_folder")
     result = json.loads(cli("stress", folder, path, *SHORT, "--train", path, "--json").out)
     for model in result["models"]:
-        assert (model["measure"], model["chance"]) == (measure, 0)
+        assert (model["measure"], model["chance"], model["interval"]) == (measure, 0, None)
 
 
 def test_a_baseline_knows_the_labels_of_the_task_alone(tiny_texts):

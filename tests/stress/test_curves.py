@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from textlattice.errors import ConfigError, DataError
+from textlattice.stress.area import area_interval
 from textlattice.stress.attack import attack
 from textlattice.stress.curves import stress_curves
 from textlattice.task import Task
@@ -55,6 +56,43 @@ def test_figures_of_a_model_that_sees_one_word(task):
     areas = {family: curve["relative_area"] for family, curve in found["families"].items()}
     assert found["relative_area"] == pytest.approx(np.mean([*areas.values()]))
     assert found["worst"]["relative_area"] == min(areas.values())
+
+
+def test_the_interval_is_that_of_rows(task):
+    found = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], seeds=[0, 1])
+    low, high = found["interval"]
+    assert low < found["relative_area"] < high
+    few = stress_curves(spotter, task, TEXTS[:10], LABELS[:10], families=["typo", "case"], seeds=[0, 1])
+    assert few["interval"][1] - few["interval"][0] > high - low
+    assert stress_curves(untouched, task, TEXTS, LABELS, families=["case"], seeds=[0])["interval"] == [1, 1]
+
+
+def test_a_difference_of_areas_is_paired():
+    levels = np.array([0.0, 0.1, 0.2])
+    right = np.random.default_rng(0).random((2, 3, 50)).round(1) / 4 + 0.75
+    interval = area_interval(right, levels, 0.5, less=right)
+    assert (interval.difference, interval.low, interval.high) == (0, 0, 0)
+    worse = right.copy()
+    worse[:, 2] /= 2
+    lower = area_interval(right, levels, 0.5, less=worse)
+    assert 0 < lower.low < lower.difference < lower.high
+    alone = [area_interval(part, levels, 0.5).difference for part in (right, worse)]
+    assert lower.difference == pytest.approx(alone[0] - alone[1])
+
+
+def test_a_family_that_changes_no_text_is_left_out(task):
+    texts = ["很好吃 下次还来", "味道一般 太慢了"] * 5
+
+    def model(texts):
+        return np.array([(0.2, 0.8) if len(text) > 7 else (0.9, 0.1) for text in texts])
+
+    found = stress_curves(model, task, texts, ["good"] * 10, families=["case", "truncation"], seeds=[0])
+    spoiled = {family: curve["spoiled"] for family, curve in found["families"].items()}
+    assert spoiled == {"case": 0, "truncation": 1}
+    assert found["relative_area"] == found["families"]["truncation"]["relative_area"] < 1
+    assert found["worst"]["family"] == "truncation"
+    with pytest.raises(DataError, match="no noise of case, ocr changes any of these 10 texts"):
+        stress_curves(model, task, texts, ["good"] * 10, families=["case", "ocr"], seeds=[0])
 
 
 def test_a_model_that_guesses_has_no_area(task):

@@ -112,9 +112,7 @@ def check_answer_file(output: Path | None, source: str) -> None:
             f"{output}: cannot tell the format from the suffix {output.suffix!r}, expected one of "
             f"{', '.join(_SUFFIXES)}; without -o, JSON lines go to standard output."
         )
-    if output.is_dir() or not output.parent.is_dir():
-        what = "is a folder" if output.is_dir() else "lies in a folder that does not exist"
-        raise DataError(f"{output} {what}; choose a file in an existing folder.")
+    check_place(output)
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise DataError(f"{output}: expected another file than the source; choose another name.")
     if output.suffix.lower() == ".parquet":
@@ -122,6 +120,13 @@ def check_answer_file(output: Path | None, source: str) -> None:
             import pyarrow  # noqa: F401
         except ImportError:
             raise MissingExtraError(f"writing {output}", "parquet") from None
+
+
+def check_place(output: Path) -> None:
+    """Raises `DataError` where no file can be written there; call it before long work."""
+    if output.is_dir() or not output.parent.is_dir():
+        what = "is a folder" if output.is_dir() else "lies in a folder that does not exist"
+        raise DataError(f"{output} {what}; choose a file in an existing folder.")
 
 
 def keeps_columns(output: Path | None) -> bool:

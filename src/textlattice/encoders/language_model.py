@@ -77,12 +77,11 @@ class LanguageModelEncoder:
         """Of each token of these documents, the states of all layers side by side, the lowest first."""
         texts = [document.normalised.text for document in documents]
         passing = {text for text, document in zip(texts, documents, strict=True) if document.is_spoiled}
-        found = {text: self._kept(text) for text in dict.fromkeys(texts)}
-        sizes = {
-            text: len(self.tokenizer(text)[0] if states is None else states) for text, states in found.items()
-        }
+        kept = {text: self._kept(text) for text in dict.fromkeys(texts)}
+        found = {text: states for text, states in kept.items() if states is not None}
+        sizes = {text: len(found[text] if text in found else self.tokenizer(text)[0]) for text in kept}
         is_whole = [document.num_tokens == sizes[document.normalised.text] for document in documents]
-        missing = [text for text in dict.fromkeys(compress(texts, is_whole)) if found[text] is None]
+        missing = [text for text in dict.fromkeys(compress(texts, is_whole)) if text not in found]
         for text, states in zip(missing, self.read(missing), strict=True):
             found[text] = states
             if self.cache is not None and text not in passing:

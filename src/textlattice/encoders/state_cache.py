@@ -126,4 +126,4 @@ class StateCache:
 
 def _sum(array: np.ndarray) -> str:
     """A sum by which numbers that a disk has changed are told."""
-    return f"crc32 {zlib.crc32(np.ascontiguousarray(array)):08x}"
+    return f"crc32 {zlib.crc32(np.ascontiguousarray(array).data):08x}"

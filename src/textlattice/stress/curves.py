@@ -1,6 +1,7 @@
 """Figures of a model on spoiled texts, by family and strength of noise, and one number for all of them."""
 
 from collections.abc import Callable, Sequence
+from operator import ne
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from jaxtyping import Float
 from textlattice.errors import DataError
 from textlattice.evaluation.answers import evaluate_answers
 from textlattice.progress import Progress
+from textlattice.stress.area import area_interval, relative_area
 from textlattice.task import Label, Task, TaskKind
-from textlattice.text.noise import FAMILIES, corrupt
+from textlattice.text.noise import FAMILIES, check_family, corrupt
 
 Probabilities = Callable[[Sequence[str]], Float[np.ndarray, "num_texts num_labels"]]
 """What answers: probabilities of texts, in the order of the task's labels."""
@@ -39,7 +41,8 @@ def stress_curves(
     """How answers change as texts are spoiled.
 
     The relative area of a family is the area under its measure, from no noise to the highest level, over that of a
-    model that noise does not touch, both counted from chance: 1 means untouched, 0 guessing.
+    model that noise does not touch, both counted from chance: 1 means untouched, 0 guessing. A family that changes none
+    of the texts, such as letters that look alike in Chinese, says nothing of the model and is left out of the mean.
 
     Args:
         probabilities: The model.
@@ -52,13 +55,15 @@ def stress_curves(
         progress: Told of each text that is answered.
 
     Returns:
-        `measure`, `chance`, `clean` figures, `relative_area` (the mean over families), `worst` (family and its
-        relative area), and under `families` each with its `relative_area` and `points`: level, figures, the deviation
-        of the measure between seeds, and the share of answers that differ from those to the clean texts.
+        `measure`, `chance`, `clean` figures, `relative_area` (the mean over families), its 95 % `interval` of a
+        bootstrap over the texts (None but with single labels), `worst` (family and its relative area), and under
+        `families` each with its `relative_area`, the share of texts that its highest level changes (`spoiled`), and
+        `points`: level, figures, the deviation of the measure between seeds, and the share of answers that differ from
+        those to the clean texts.
 
     Raises:
         ConfigError: A family is unknown, or a level no share.
-        DataError: There is no text, or levels do not ascend from 0.
+        DataError: There is no text, none that any family changes, or levels do not ascend from 0.
     """
     if not texts or not families or not seeds:
         raise DataError(
@@ -66,37 +71,49 @@ def stress_curves(
         )
     if len(levels) < 2 or levels[0] != 0 or (np.diff(levels) <= 0).any():
         raise DataError(f"stress needs levels that ascend from 0, got {list(levels)}.")
+    for family in families:
+        check_family(family)
     progress, measure = progress or Progress(), MEASURES[task.kind]
     chance = 1 / len(task.labels) if task.kind == "single" else 0.0
     progress.begin("answering", len(texts) * (1 + len(families) * (len(levels) - 1) * len(seeds)))
 
-    def figures(spoiled: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
+    def answer(spoiled: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
         found = probabilities(spoiled)
         progress.advance(len(spoiled))
         return evaluate_answers(task, found, labels, num_bootstrap=0), task.decide(found)
 
-    clean, decisions = figures(texts)
+    clean, decisions = answer(texts)
     if clean[measure] is None:
         raise DataError(
             f"stress: expected texts of which {measure.replace('_', ' ')} is defined, got {len(texts)} of one class "
             "that are all answered alike; give more texts."
         )
     by_family: dict[str, dict[str, Any]] = {}
+    decided: dict[str, list[list[np.ndarray]]] = {}  # of each level and seed
     for family in families:
-        points = [_point(0.0, measure, [clean], [0.0])]
+        points, decided[family] = [_point(0.0, measure, [clean], [0.0])], [[decisions]]
         for level in levels[1:]:
-            told, flips = [], []
-            for seed in seeds:
-                found, decided = figures([corrupt(text, family, level, seed) for text in texts])
-                told.append(found)
-                flips.append(_flip_rate(decisions, decided))
+            drawn = [[corrupt(text, family, level, seed) for text in texts] for seed in seeds]
+            told, answers = zip(*map(answer, drawn), strict=True)
+            flips = [_flip_rate(decisions, found) for found in answers]
             points.append(_point(level, measure, told, flips))
+            decided[family].append([*answers])
         heights = np.array([point[measure] for point in points]) - chance
-        area = float(relative_area(heights, np.array(levels)))
-        by_family[family] = {"relative_area": area, "points": points}
+        by_family[family] = {
+            "relative_area": float(relative_area(heights, np.array(levels))),
+            "spoiled": float(np.mean([[*map(ne, part, texts)] for part in drawn])),
+            "points": points,
+        }
     progress.end()
-    areas: dict[str, float] = {family: curve["relative_area"] for family, curve in by_family.items()}
+    areas = {name: float(curve["relative_area"]) for name, curve in by_family.items() if curve["spoiled"]}
+    if not areas:
+        raise DataError(f"stress: no noise of {', '.join(families)} changes any of these {len(texts)} texts.")
     worst = min(areas, key=lambda family: areas[family])
+    interval = None
+    if task.kind == "single":
+        right = _right(task.targets(labels), [decided[family] for family in areas])
+        found = area_interval(right, np.array(levels), chance)
+        interval = [found.low, found.high]
     return {
         "measure": measure,
         "chance": chance,
@@ -104,9 +121,17 @@ def stress_curves(
         "seeds": list(seeds),
         "clean": {name: clean[name] for name in dict.fromkeys([measure, *_OTHERS]) if name in clean},
         "relative_area": float(np.mean([*areas.values()])),
+        "interval": interval,
         "worst": {"family": worst, "relative_area": areas[worst]},
         "families": by_family,
     }
+
+
+def _right(
+    targets: np.ndarray, decided: Sequence[Sequence[Sequence[np.ndarray]]]
+) -> Float[np.ndarray, "num_families num_levels num_rows"]:
+    """How often each row was answered rightly, the mean over the draws of a family and level."""
+    return np.array([[np.mean(np.array(drawn) == targets, 0) for drawn in family] for family in decided])
 
 
 def _point(
@@ -124,17 +149,3 @@ def _flip_rate(before: np.ndarray, after: np.ndarray) -> float:
     """Share of rows whose answer is another, of any number of labels whose set is."""
     changed = before != after
     return float(changed.any(1).mean() if changed.ndim == 2 else changed.mean())
-
-
-def relative_area(
-    heights: Float[np.ndarray, "*curves num_levels"], levels: Float[np.ndarray, " num_levels"]
-) -> Float[np.ndarray, "*curves"]:
-    """Area under the heights over that of the first height; 0 where that is nothing or less.
-
-    Args:
-        heights: A measure less what chance gives, level by level.
-        levels: Ascending from 0.
-    """
-    first = heights[..., 0]
-    area = np.trapezoid(heights, levels, axis=-1) / (levels[-1] - levels[0])
-    return np.asarray(np.where(first > 0, area / np.where(first > 0, first, 1.0), 0.0))

@@ -151,6 +151,12 @@ FAMILIES = (*_BY_CHARACTER, *_BY_WORD)
 """Names of all families."""
 
 
+def check_family(name: str) -> None:
+    """Raises `ConfigError` where there is no such family."""
+    if name not in FAMILIES:
+        raise ConfigError(f"unknown family of noise {name!r}: expected one of {', '.join(FAMILIES)}.")
+
+
 def corrupt(text: str, family: str, level: float, seed: int) -> str:
     """A text with noise.
 
@@ -168,8 +174,7 @@ def corrupt(text: str, family: str, level: float, seed: int) -> str:
 
     Source: natural noise as in arXiv 2002.00754; imperceptible characters as in arXiv 2106.09898.
     """
-    if family not in FAMILIES:
-        raise ConfigError(f"unknown family of noise {family!r}: expected one of {', '.join(FAMILIES)}.")
+    check_family(family)
     if not 0 <= level <= 1:
         raise ConfigError(f"a level of noise must lie in [0, 1], got {level}.")
     if level == 0:

@@ -44,14 +44,22 @@ def _table(models: Sequence[dict[str, Any]]) -> str:
     measure = models[0]["measure"]
     rows = "".join(
         f"<tr><td>{escape(model['name'])}</td><td class='number'>{100 * model['clean'][measure]:.1f} %</td>"
-        f"<td class='number'>{model['relative_area']:.3f}</td>"
+        f"<td class='number'>{_area(model)}</td>"
         f"<td>{escape(model['worst']['family'])} ({model['worst']['relative_area']:.3f})</td></tr>"
         for model in models
     )
     return (
-        f"<table><tr><th>model</th><th>clean {escape(measure.replace('_', ' '))}</th><th>relative area</th>"
-        f"<th>worst family</th></tr>{rows}</table>"
+        f"<table><tr><th>model</th><th>clean {escape(measure.replace('_', ' '))}</th>"
+        f"<th>relative area (95 % interval)</th><th>worst family</th></tr>{rows}</table>"
     )
+
+
+def _area(model: dict[str, Any]) -> str:
+    """The mean area, and its interval where there is one."""
+    if model["interval"] is None:
+        return f"{model['relative_area']:.3f}"
+    low, high = model["interval"]
+    return f"{model['relative_area']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _figure(family: str, models: Sequence[dict[str, Any]]) -> str:
@@ -73,13 +81,14 @@ def _figure(family: str, models: Sequence[dict[str, Any]]) -> str:
         for number, points in enumerate(curves)
     )
     floor = _HEIGHT - _BOTTOM
+    untouched = "" if any(model["families"][family]["spoiled"] for model in models) else " (touches no text)"
     return (
         f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(family)}">'
         f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH - 6}" y2="{floor}"/>'
         f'<text x="0" y="14">{100 * high:.0f} %</text><text x="0" y="{floor}">{100 * low:.0f} %</text>'
         f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0</text>'
         f'<text x="{_WIDTH - 34}" y="{_HEIGHT - 6}">{100 * most:.0f} %</text>{lines}</svg>'
-        f"<figcaption>{escape(family.replace('_', ' '))}</figcaption></figure>"
+        f"<figcaption>{escape(family.replace('_', ' '))}{untouched}</figcaption></figure>"
     )
 
 
