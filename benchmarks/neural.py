@@ -122,8 +122,12 @@ class TextCnn(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor) -> Tensor:
         """Logits of padded rows of words [num_docs, longest]."""
-        words = self.words(rows).transpose(1, 2)
-        largest = [F.relu(conv(words)).amax(2) for conv in self.convs]
+        words, largest = self.words(rows).transpose(1, 2), []
+        for conv in self.convs:
+            found = F.relu(conv(words))
+            many = lengths + found.shape[2] - rows.shape[1]  # of a text alone
+            beyond = torch.arange(found.shape[2]) >= many[:, None]
+            largest.append(found.masked_fill(beyond[:, None], 0.0).amax(2))
         return self.output(self.dropout(torch.cat(largest, 1)))
 
 

@@ -37,8 +37,7 @@ def test_a_network_learns_and_pads_nothing_into_its_answers(name, parts, monkeyp
     assert (found.argmax(1) == parts.selection_targets).mean() > 0.9
     alone = probabilities(["good film was lovely"])
     beside = probabilities(["good film was lovely", "the film was seen by us and it was very dull", ""])
-    if name != "TextCNN":  # which pads as it was published
-        np.testing.assert_allclose(alone[0], beside[0], atol=1e-5)
+    np.testing.assert_allclose(alone[0], beside[0], atol=1e-5)
     assert np.isfinite(beside).all()
 
 
@@ -219,6 +218,26 @@ def test_the_page_compares_with_the_pyramid():
     assert "| pyramid | 1 | 75.00 | – | – | – | 50.00 | – | – | – | 0.1000 | 1.0 min |" in page
     assert "| GCN | 1 | 50.00 | – | -25.00 (-75.00 to +0.00) | – | 50.00 |" in page
     assert "being made" in pyramid_study.page([])
+
+
+def test_rows_judged_by_training_rows_stand_apart():
+    held = entry("pyramid", [1, 0, 0, 0])
+    held["key"] |= {"held_out": 4}
+    page = pyramid_study.page([entry("pyramid", [1, 1, 1, 0]), held, entry("one scale", [1, 1, 0, 0])])
+    assert "## imdb, training rows alone\n\n8 rows to train, 4 further training rows to judge by." in page
+    page = pyramid_study.page([entry("one scale", [1, 1, 0, 0]), held])
+    assert "| one scale | 1 | 50.00 | – | – |" in page  # they have no row in common to compare
+
+
+def test_settings_can_be_judged_without_test_rows(run_study, small_sets):
+    (found,) = run_study("--row", "majority", "--limit", "40", "--held-out", "10")
+    assert (found["key"]["held_out"], found["num_train"], found["num_test"]) == (10, 40, 10)
+    whole = sets.read_dataset("imdb", small_sets)
+    held = sets.read_dataset("imdb", small_sets, limit=40, held_out=10)
+    assert not {*held.test.texts} & {*whole.test.texts}
+    assert held.train == sets.read_dataset("imdb", small_sets, limit=40).train
+    with pytest.raises(SystemExit, match="--held-out 10 needs a --limit of at most"):
+        sets.read_dataset("imdb", small_sets, held_out=10)
 
 
 def test_the_page_has_a_table_a_group_and_the_spread_of_seeds():
