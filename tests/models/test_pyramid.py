@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from textlattice.batch.collators import make_collator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.errors import ConfigError
-from textlattice.models.pyramid import UnitLayer, states_of_scales
+from textlattice.models.pyramid import UnitLayer, present, states_of_scales
 from textlattice.models.registry import cost_of, make_classifier, model_cost_of
 from textlattice.models.weights import engine_files, load_model
 from textlattice.presets import preset
@@ -156,6 +156,8 @@ def test_of_one_scale_without_a_graph_a_mean_and_two_layers_are_left():
         output = model.readout.outputs[0]
         output.weight[:, :channels] = 0  # largest values
         output.weight[:, 2 * channels :] = 0  # attended values
+        model.readout.norms[0].scale.uniform_(0.5, 2)
+        model.readout.norms[0].shift.normal_()
     batch = batch_of(collator, documents)
     with torch.inference_mode():
         found = model.deep_logits(batch)
@@ -164,10 +166,27 @@ def test_of_one_scale_without_a_graph_a_mean_and_two_layers_are_left():
         tokens = model.top.smooth(model.top.lateral(tokens), owner)
         for row, document in enumerate(documents):
             mean = tokens[owner == row].mean(0) if document.num_tokens else torch.zeros(channels)
-            hidden = F.gelu(F.linear(mean, output.weight[:, channels : 2 * channels], output.bias))
+            scale, shift = (part[channels : 2 * channels] for part in model.readout.norms[0].parameters())
+            hidden = F.gelu(
+                F.linear(mean * scale + shift, output.weight[:, channels : 2 * channels], output.bias)
+            )
             hidden = hidden * model.norm.scale + model.norm.shift
             expected = model.head.output(F.elu(model.head.hidden(hidden)))
             torch.testing.assert_close(found[row], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_norms_of_scales_begin_with_the_documents_that_have_them():
+    _, documents, model, collator = made({"model.num_layers": 0})
+    batch = batch_of(collator, documents)
+    model.begin_norms(lambda part: part(batch).detach())
+    with torch.inference_mode():
+        has = present(batch.scales)
+        for number, (rows, norm) in enumerate(zip(model.read_units(batch), model.readout.norms, strict=True)):
+            heard = norm(rows)[has[:, number]]
+            torch.testing.assert_close(heard.mean(0), torch.zeros(48), atol=1e-4, rtol=0)
+            assert heard.std(0).median() == pytest.approx(0.1, abs=1e-3)
+        heard = model.norm(model.document_vectors(batch))
+        torch.testing.assert_close(heard.mean(0), torch.zeros(16), atol=1e-4, rtol=0)
 
 
 def test_larger_units_tell_smaller_ones_only_on_the_way_down():

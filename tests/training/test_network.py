@@ -17,7 +17,7 @@ from textlattice.text.document import TextReader, read_document
 from textlattice.text.vocabulary import Vocabulary, known_words
 from textlattice.training import network, objectives
 from textlattice.training.checkpoint import Checkpoint, TrainingRun
-from textlattice.training.network import Budget, begin_norm, network_logits, train_network
+from textlattice.training.network import Budget, begin_norms, network_logits, train_network
 from textlattice.training.noise import Noise
 from textlattice.training.objectives import SingleObjective
 
@@ -103,7 +103,7 @@ def without_dropout(monkeypatch):
 
 @pytest.mark.usefixtures("without_dropout")
 def test_what_the_head_hears_begins_with_mean_0_and_one_deviation(model, collator):
-    begin_norm(model, collator, DOCUMENTS, seed=0)
+    begin_norms(model, collator, DOCUMENTS, seed=0)
     heard = heard_by_the_head(model, collator, range(40))
     torch.testing.assert_close(heard.mean(0), torch.zeros(48), atol=1e-4, rtol=0)
     assert (heard.std(0) <= 0.1 + 1e-4).all()
@@ -113,24 +113,24 @@ def test_what_the_head_hears_begins_with_mean_0_and_one_deviation(model, collato
 @pytest.mark.usefixtures("without_dropout")
 def test_the_norm_reads_as_many_documents_as_fit(model, collator, monkeypatch):
     monkeypatch.setattr(network, "_NORM_TOKENS", 9 * 15)
-    begin_norm(model, collator, DOCUMENTS, seed=3)
+    begin_norms(model, collator, DOCUMENTS, seed=3)
     drawn = np.random.default_rng(3).permutation(40)[:15]
     heard = heard_by_the_head(model, collator, drawn)
     torch.testing.assert_close(heard.mean(0), torch.zeros(48), atol=1e-4, rtol=0)
     before = weights(model)
     monkeypatch.setattr(network, "_NORM_TOKENS", 8)
-    begin_norm(model, collator, DOCUMENTS, seed=3)  # none is so short
+    begin_norms(model, collator, DOCUMENTS, seed=3)  # none is so short
     assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
 
 
 def test_the_norm_is_begun_in_training_mode_and_draws_nothing_of_others(model, collator):
     state = torch.get_rng_state()
-    begin_norm(model, collator, DOCUMENTS, seed=0)
+    begin_norms(model, collator, DOCUMENTS, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     heard = heard_by_the_head(model, collator, range(40))  # other draws of dropout
     assert heard.mean(0).abs().median() < 0.05
     again = weights(model)
-    begin_norm(model, collator, DOCUMENTS, seed=0)
+    begin_norms(model, collator, DOCUMENTS, seed=0)
     assert all(torch.equal(value, again[name]) for name, value in weights(model).items())
 
 

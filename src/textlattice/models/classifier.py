@@ -1,6 +1,6 @@
 """What training, engines and folders ask of the network of every family."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -60,6 +60,14 @@ class WideAndDeep(Classifier):
     def fill_words(self, rows: Float[Tensor, "num_words word_channels"]) -> None:
         """Begins the rows of the known words with the given ones; training goes on from there."""
         raise NotImplementedError
+
+    def begin_norms(self, read: Callable[[Callable[[Any], Tensor]], Tensor]) -> None:
+        """Begins the scale of the document vectors with that of a sample.
+
+        Args:
+            read: Gives what a part of the network makes of the sample, a row a document.
+        """
+        self.norm.begin(read(self.document_vectors))
 
     @torch.no_grad()
     def join(

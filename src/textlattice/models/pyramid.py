@@ -10,6 +10,7 @@ Not here: which units there are (`batch/scales.py`), what reads the tokens (`enc
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -179,7 +180,6 @@ class PyramidClassifier(WideAndDeep):
         widths = self.encoder.widths
         self.state_of = states_of_scales(len(widths), model.num_scales)
         self.projections = nn.ModuleList(nn.Linear(widths[place], channels) for place in self.state_of)
-        self.state_norms = nn.ModuleList(nn.LayerNorm(channels) for _ in self.state_of)
         self.dropout = Dropout(model.dropout)
         self.climbs = nn.ModuleList(Climb(channels) for _ in above)
         self.top = Smooth(channels)
@@ -222,25 +222,38 @@ class PyramidClassifier(WideAndDeep):
 
     def read_scales(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_scales channels"]:
         """One vector a document and scale; what a document without units in a scale has there is not weighed."""
+        scales: Tensor = self.readout(self.read_units(batch))
+        return scales
+
+    def read_units(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_docs width"]]:
+        """Largest, mean and attended values of each document, three times as wide as a unit, scale by scale."""
         scales = batch.scales
         features = torch.cat(self.descend(self.climb(self.read_states(batch), scales), scales))
         for layer in self.layers:
             features = layer(features, batch.units)
         by_scale = features.split([scale.parent.shape[0] for scale in scales])
-        return torch.stack(
-            [
-                self.readout.read(number, units, scale.documents.doc_index, scale.documents.doc_ptr)
-                for number, (units, scale) in enumerate(zip(by_scale, scales, strict=True))
-            ],
-            1,
-        )
+        return [
+            self.readout.read(number, units, scale.documents.doc_index, scale.documents.doc_ptr)
+            for number, (units, scale) in enumerate(zip(by_scale, scales, strict=True))
+        ]
+
+    def begin_norms(self, read: Callable[[Callable[[Any], Tensor]], Tensor]) -> None:
+        """Begins the norms of the scales, each with the documents that have it, then that of the documents."""
+
+        def values(batch: PyramidBatch[Tensor]) -> Tensor:
+            return torch.stack(self.read_units(batch), 1)
+
+        for norm, rows in zip(self.readout.norms, read(values).unbind(1), strict=True):
+            assert isinstance(norm, ActNorm)
+            norm.begin(rows[rows.any(1)])  # what a document has not reads as zeros
+        super().begin_norms(read)
 
     def read_states(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
         """A state of each token for each scale."""
         states = self.encoder(batch)
         return [
-            self.dropout(norm(project(states[place])))
-            for place, project, norm in zip(self.state_of, self.projections, self.state_norms, strict=True)
+            self.dropout(project(states[place]))
+            for place, project in zip(self.state_of, self.projections, strict=True)
         ]
 
     def climb(self, states: list[Tensor], scales: tuple[Scale[Tensor], ...]) -> list[Tensor]:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.conv import RaggedConv
 from textlattice.nn.ragged import segment_sum
 from textlattice.nn.readout import Readout
@@ -62,7 +63,10 @@ class Climb(nn.Module):
 
 
 class Smooth(nn.Module):
-    """P = GELU(LayerNorm(conv(W C))): a scale by itself.
+    """P = x + GELU(LayerNorm(conv x)), x = W C: a scale by itself.
+
+    On the path past the norm a word reaches the document as it is; without it the network does not learn from long
+    texts (docs/experiments.md).
 
     Args:
         channels: Width of a unit.
@@ -87,12 +91,12 @@ class Smooth(nn.Module):
     def smooth(
         self, units: Float[Tensor, "num_units channels"], doc_index: Int[Tensor, " num_units"]
     ) -> Float[Tensor, "num_units channels"]:
-        """GELU(LayerNorm(conv x))."""
-        return F.gelu(self.norm(self.conv(units, doc_index)))
+        """x + GELU(LayerNorm(conv x))."""
+        return units + F.gelu(self.norm(self.conv(units, doc_index)))
 
 
 class Descend(Smooth):
-    """P_l = GELU(LayerNorm(conv(W C_l + P_(l+1) of the parent))); without a parent only the first term.
+    """`Smooth` of x = W C_l + P_(l+1) of the parent; without a parent only the first term.
 
     Source: feature pyramid networks (arXiv 1612.03144), section 3.
     """
@@ -143,7 +147,8 @@ def _of_parent(above: Tensor, parent: Tensor) -> Tensor:
 class ScaleReadout(nn.Module):
     """A document as the weighted mean of its scales, each read by its largest, mean and attended values.
 
-    z_l = GELU(W_l [max ; mean ; attended]); weights are a softmax of v . z_l over the scales that a document has.
+    z_l = GELU(W_l norm [max ; mean ; attended]); weights are a softmax of v . z_l over the scales that a document has.
+    The norm (`ActNorm`) stands before W_l, for documents hardly differ there before training.
 
     Args:
         channels: Width of a unit, and of the result.
@@ -155,6 +160,7 @@ class ScaleReadout(nn.Module):
     def __init__(self, channels: int, num_scales: int) -> None:
         super().__init__()
         self.readouts = nn.ModuleList(Readout(channels) for _ in range(num_scales))
+        self.norms = nn.ModuleList(ActNorm(3 * channels) for _ in range(num_scales))
         self.outputs = nn.ModuleList(nn.Linear(3 * channels, channels) for _ in range(num_scales))
         self.score = nn.Linear(channels, 1, bias=False)
 
@@ -164,9 +170,22 @@ class ScaleReadout(nn.Module):
         units: Float[Tensor, "num_units channels"],
         doc_index: Int[Tensor, " num_units"],
         doc_ptr: Int[Tensor, " doc_bounds"],
-    ) -> Float[Tensor, "doc_bounds-1 channels"]:
-        """z_l of one scale, counted from 0."""
-        return F.gelu(self.outputs[number](self.readouts[number](units, doc_index, doc_ptr)))
+    ) -> Float[Tensor, "doc_bounds-1 3*channels"]:
+        """Largest, mean and attended values of one scale, counted from 0."""
+        values: Tensor = self.readouts[number](units, doc_index, doc_ptr)
+        return values
+
+    def forward(
+        self, values: list[Float[Tensor, "num_docs width"]]
+    ) -> Float[Tensor, "num_docs num_scales channels"]:
+        """z of all scales, from what `read` says of each."""
+        return torch.stack(
+            [
+                F.gelu(output(norm(rows)))
+                for rows, norm, output in zip(values, self.norms, self.outputs, strict=True)
+            ],
+            1,
+        )
 
     def weigh(
         self,

@@ -27,7 +27,7 @@ from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.corpus import Corpus
 from textlattice.training.documents import ReadTexts
 from textlattice.training.keys import TokenKeys, frequent_among
-from textlattice.training.network import Budget, NetworkRecord, begin_norm, train_network
+from textlattice.training.network import Budget, NetworkRecord, begin_norms, train_network
 from textlattice.training.noise import Noise
 from textlattice.training.objectives import objective_of
 from textlattice.training.optim import keep_freed_memory
@@ -219,7 +219,7 @@ class Fitting:
             if model.word_channels and self.config.train.word_vectors == "cooccurrence":
                 vectors = self._word_vectors(corpus, vocabulary, model.word_channels)
                 model.fill_words(torch.from_numpy(vectors))
-            begin_norm(model, collator, corpus.documents, seed=self.config.train.seed)
+            begin_norms(model, collator, corpus.documents, seed=self.config.train.seed)
         return model, collator
 
     def train(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -293,8 +294,10 @@ def network_logits(
     return logits
 
 
-def begin_norm(model: WideAndDeep, collator: BatchMaker, documents: Sequence[Document], *, seed: int) -> None:
-    """Begins the scale of the document vectors with that of some documents, as the untrained network reads them.
+def begin_norms(
+    model: WideAndDeep, collator: BatchMaker, documents: Sequence[Document], *, seed: int
+) -> None:
+    """Begins the norms with some documents, as the untrained network reads them.
 
     They are read as in training, for dropout shifts the largest values by more than documents differ.
 
@@ -311,7 +314,7 @@ def begin_norm(model: WideAndDeep, collator: BatchMaker, documents: Sequence[Doc
         model.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.norm.begin(_read(collator, sample, model.document_vectors))
+            model.begin_norms(partial(_read, collator, sample))
 
 
 def _read(collator: BatchMaker, documents: Sequence[Document], part: Callable[[Any], Tensor]) -> Tensor:
