@@ -306,10 +306,10 @@ def page(runs: list[Entry]) -> str:
     for name, limit, held_out in sorted({_part_of(run) for run in runs}):
         of_set = [run for run in runs if _part_of(run) == (name, limit, held_out)]
         most = max(run["num_train"] for run in of_set)  # rows of uneven classes have fewer
-        judged = f"{held_out:,} further training rows to judge by" if held_out else "{num_test:,} to test"
         parts += [
             f"## {name}{', training rows alone' if held_out else ''}\n",
-            f"{most:,} rows to train, {judged.format(num_test=of_set[0]['num_test'])}.\n",
+            f"{most:,} rows to train, {of_set[0]['num_test']:,} "
+            f"{'further training rows to judge by' if held_out else 'to test'}.\n",
         ]
         parts += [*_goals(of_set)]
         measured = {run["key"]["row"] for run in of_set}

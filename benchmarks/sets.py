@@ -108,7 +108,7 @@ def read_dataset(
         folds = np.concatenate([folds for _, folds in parts])
         train, test = whole.take(np.flatnonzero(folds != fold)), whole.take(np.flatnonzero(folds == fold))
     if held_out is not None:
-        order, limit = np.random.default_rng(0).permutation(len(train.texts)), limit or 0
+        order, limit = _order(train), limit or 0
         if not 0 < limit <= len(order) - held_out:
             raise SystemExit(
                 f"--held-out {held_out} needs a --limit of at most {len(order) - held_out:,} rows to train on, got "
@@ -166,4 +166,9 @@ def _builtin(part: str) -> Part:
 def _limited(part: Part, limit: int | None) -> Part:
     if limit is None or limit >= len(part.texts):
         return part
-    return part.take(np.random.default_rng(0).permutation(len(part.texts))[:limit])
+    return part.take(_order(part)[:limit])
+
+
+def _order(part: Part) -> np.ndarray:
+    """The rows in a random order, the same every time."""
+    return np.random.default_rng(0).permutation(len(part.texts))

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from accuracy import Telling, judge
 from cells import NONE, table_of
-from neural import Learned, Probabilities
+from neural import Learned
 from pyramid_study import FINE_TUNED, FROZEN, OURS, LanguageModel, Ours, baseline_of, inputs_of
 from records import pack_places, unpack_places
 from sets import Dataset, Part
@@ -19,7 +18,7 @@ from textlattice.config import TextConfig
 from textlattice.evaluation.significance import Interval
 from textlattice.stress.area import area_interval
 from textlattice.stress.attack import attack
-from textlattice.stress.curves import LEVELS, stress_curves
+from textlattice.stress.curves import stress_curves
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.text.noise import FAMILIES
@@ -118,9 +117,11 @@ def run_model(
     if draws is None or attacked is None or budget is None:
         return figures
     start = time.perf_counter()
-    marked = Marked(probabilities=probabilities, targets=task.targets(labels))
-    curves = stress_curves(marked, task, texts, labels, seeds=range(draws), progress=Telling())
-    figures |= _compact(curves) | {"right": pack_places(marked.counts(draws))}
+    curves, right = stress_curves(
+        *(probabilities, task, texts, labels), seeds=range(draws), progress=Telling()
+    )
+    assert right is not None  # all sets here have single labels
+    figures |= _compact(curves) | {"right": pack_places(right)}
     if attacked:
         figures["attack"] = attack(
             *(probabilities, task, texts[:attacked], labels[:attacked]), budget=budget, progress=Telling()
@@ -147,34 +148,6 @@ def _trained(
 def _normalised(texts: Sequence[str]) -> list[str]:
     reader = TextReader(config=TextConfig())
     return [reader.read(text).normalised.text for text in texts]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Marked:
-    """A model, and which of its answers were right, call by call.
-
-    Args:
-        probabilities: The model.
-        targets: Places of the right labels; every call is about as many texts, in this order.
-        right: One array a call.
-    """
-
-    probabilities: Probabilities
-    targets: np.ndarray
-    right: list[np.ndarray] = field(default_factory=list)
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """The probabilities."""
-        found = self.probabilities(texts)
-        self.right.append(found.argmax(1) == self.targets)
-        return found
-
-    def counts(self, draws: int) -> np.ndarray:
-        """In how many draws each row was right, [num_families, num_levels, num_rows], as `stress_curves` asks."""
-        clean, spoiled = self.right[0], np.array(self.right[1:])
-        shape = (len(FAMILIES), len(LEVELS) - 1, draws, len(clean))
-        first = np.broadcast_to(draws * clean, (len(FAMILIES), 1, len(clean)))
-        return np.concatenate([first, spoiled.reshape(shape).sum(2)], 1)
 
 
 def _compact(curves: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def untouched(texts):
 
 
 def test_a_model_that_noise_does_not_touch_has_an_area_of_one(task):
-    found = stress_curves(untouched, task, TEXTS, LABELS, families=["case", "homoglyph"], seeds=[0, 1])
+    found, _ = stress_curves(untouched, task, TEXTS, LABELS, families=["case", "homoglyph"], seeds=[0, 1])
     assert found["clean"]["accuracy"] == 1.0
     assert found["relative_area"] == pytest.approx(1)
     for curve in found["families"].values():
@@ -39,7 +39,9 @@ def test_a_model_that_noise_does_not_touch_has_an_area_of_one(task):
 
 def test_figures_of_a_model_that_sees_one_word(task):
     levels, seeds = (0.0, 0.1, 0.3), (0, 1)
-    found = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], levels=levels, seeds=seeds)
+    found, _ = stress_curves(
+        spotter, task, TEXTS, LABELS, families=["typo", "case"], levels=levels, seeds=seeds
+    )
     assert (found["measure"], found["chance"], found["num_rows"]) == ("accuracy", 0.5, 40)
     for family, curve in found["families"].items():
         for level, point in zip(levels, curve["points"], strict=True):
@@ -59,12 +61,15 @@ def test_figures_of_a_model_that_sees_one_word(task):
 
 
 def test_the_interval_is_that_of_rows(task):
-    found = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], seeds=[0, 1])
+    found, _ = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], seeds=[0, 1])
     low, high = found["interval"]
     assert low < found["relative_area"] < high
-    few = stress_curves(spotter, task, TEXTS[:10], LABELS[:10], families=["typo", "case"], seeds=[0, 1])
+    few, _ = stress_curves(spotter, task, TEXTS[:10], LABELS[:10], families=["typo", "case"], seeds=[0, 1])
     assert few["interval"][1] - few["interval"][0] > high - low
-    assert stress_curves(untouched, task, TEXTS, LABELS, families=["case"], seeds=[0])["interval"] == [1, 1]
+    assert stress_curves(untouched, task, TEXTS, LABELS, families=["case"], seeds=[0])[0]["interval"] == [
+        1,
+        1,
+    ]
 
 
 def test_a_difference_of_areas_is_paired():
@@ -86,7 +91,7 @@ def test_a_family_that_changes_no_text_is_left_out(task):
     def model(texts):
         return np.array([(0.2, 0.8) if len(text) > 7 else (0.9, 0.1) for text in texts])
 
-    found = stress_curves(model, task, texts, ["good"] * 10, families=["case", "truncation"], seeds=[0])
+    found, _ = stress_curves(model, task, texts, ["good"] * 10, families=["case", "truncation"], seeds=[0])
     spoiled = {family: curve["spoiled"] for family, curve in found["families"].items()}
     assert spoiled == {"case": 0, "truncation": 1}
     assert found["relative_area"] == found["families"]["truncation"]["relative_area"] < 1
@@ -96,7 +101,9 @@ def test_a_family_that_changes_no_text_is_left_out(task):
 
 
 def test_a_model_that_guesses_has_no_area(task):
-    found = stress_curves(lambda texts: np.full((len(texts), 2), 0.5), task, TEXTS, LABELS, families=["case"])
+    found, _ = stress_curves(
+        lambda texts: np.full((len(texts), 2), 0.5), task, TEXTS, LABELS, families=["case"]
+    )
     assert found["relative_area"] == 0
 
 
@@ -112,7 +119,7 @@ def test_a_measure_that_is_not_defined():
     def by_case(texts):
         return np.array([(0.9, 0.1, 0.0) if text.islower() else (0.0, 0.1, 0.9) for text in texts])
 
-    found = stress_curves(
+    found, _ = stress_curves(
         by_case, task, ["ab", "AB"], ["1", "3"], families=["case"], levels=[0.0, 1.0], seeds=[0]
     )
     assert found["clean"]["quadratic_weighted_kappa"] == 1
@@ -134,7 +141,7 @@ def test_wrong_arguments(task, arguments, error, message):
 
 
 def test_every_family_is_run(task):
-    found = stress_curves(spotter, task, TEXTS[:4], LABELS[:4], levels=[0.0, 0.2], seeds=[0])
+    found, _ = stress_curves(spotter, task, TEXTS[:4], LABELS[:4], levels=[0.0, 0.2], seeds=[0])
     assert tuple(found["families"]) == FAMILIES
 
 

@@ -39,9 +39,7 @@ class StateCache:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes, self.num_refused = folder, max_bytes, 0
-        self._started, self._until_counted = time.time(), _COUNTED_EVERY
-        self._old: list[tuple[float, int, Path]] = []
-        self._bytes = 0
+        self._started = time.time()
         self._count()
 
     def get(self, key: bytes) -> np.ndarray | None:
@@ -71,7 +69,8 @@ class StateCache:
 
     def _count(self) -> None:
         """Looks at the folder anew: its bytes, what is older than this process, what killed ones left aside."""
-        self._old, self._bytes, self._until_counted = [], 0, _COUNTED_EVERY
+        self._old: list[tuple[float, int, Path]] = []
+        self._bytes, self._until_counted = 0, _COUNTED_EVERY
         for path in self.folder.glob("*/*"):
             with contextlib.suppress(OSError):  # another process may have removed it meanwhile
                 stat = path.stat()

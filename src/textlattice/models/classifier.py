@@ -11,6 +11,9 @@ from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.head import Head
 
+ReadSample = Callable[[Callable[[Any], Tensor]], Tensor]
+"""Gives what a part of a network makes of a sample of documents, a row each."""
+
 
 class Classifier(nn.Module):
     """A network that gives logits of the documents of a batch, perhaps beside a wide branch."""
@@ -61,12 +64,8 @@ class WideAndDeep(Classifier):
         """Begins the rows of the known words with the given ones; training goes on from there."""
         raise NotImplementedError
 
-    def begin_norms(self, read: Callable[[Callable[[Any], Tensor]], Tensor]) -> None:
-        """Begins the scale of the document vectors with that of a sample.
-
-        Args:
-            read: Gives what a part of the network makes of the sample, a row a document.
-        """
+    def begin_norms(self, read: ReadSample) -> None:
+        """Begins the scale of the document vectors with that of a sample."""
         self.norm.begin(read(self.document_vectors))
 
     @torch.no_grad()

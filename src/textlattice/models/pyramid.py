@@ -10,7 +10,6 @@ Not here: which units there are (`batch/scales.py`), what reads the tokens (`enc
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -22,7 +21,7 @@ from textlattice.encoders.form import FormEncoder
 from textlattice.encoders.states import StateEncoder
 from textlattice.encoders.table import TableEncoder
 from textlattice.encoders.tuned import TunedEncoder
-from textlattice.models.classifier import WideAndDeep
+from textlattice.models.classifier import ReadSample, WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.attention import RANDOM_SLOT_BIAS, GraphAttention
@@ -212,9 +211,7 @@ class PyramidClassifier(WideAndDeep):
 
     def document_vectors(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs channels"]:
         """One vector a document."""
-        scales = self.read_scales(batch)
-        weights = self.readout.weigh(scales, present(batch.scales))
-        return (scales * weights[:, :, None]).sum(1)
+        return self.readout.mean(self.read_scales(batch), present(batch.scales))
 
     def scale_weights(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_scales"]:
         """How much each scale counts for each document; sums to 1."""
@@ -237,16 +234,15 @@ class PyramidClassifier(WideAndDeep):
             for number, (units, scale) in enumerate(zip(by_scale, scales, strict=True))
         ]
 
-    def begin_norms(self, read: Callable[[Callable[[Any], Tensor]], Tensor]) -> None:
+    @torch.no_grad()
+    def begin_norms(self, read: ReadSample) -> None:
         """Begins the norms of the scales, each with the documents that have it, then that of the documents."""
-
-        def values(batch: PyramidBatch[Tensor]) -> Tensor:
-            return torch.stack(self.read_units(batch), 1)
-
-        for norm, rows in zip(self.readout.norms, read(values).unbind(1), strict=True):
+        values = read(lambda batch: torch.stack(self.read_units(batch), 1))
+        has = values.any(2)  # what a document has not reads as zeros
+        for number, norm in enumerate(self.readout.norms):
             assert isinstance(norm, ActNorm)
-            norm.begin(rows[rows.any(1)])  # what a document has not reads as zeros
-        super().begin_norms(read)
+            norm.begin(values[has[:, number], number])
+        self.norm.begin(self.readout.mean(self.readout([*values.unbind(1)]), has))
 
     def read_states(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
         """A state of each token for each scale."""

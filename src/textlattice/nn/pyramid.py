@@ -187,6 +187,14 @@ class ScaleReadout(nn.Module):
             1,
         )
 
+    def mean(
+        self,
+        scales: Float[Tensor, "num_docs num_scales channels"],
+        present: Bool[Tensor, "num_docs num_scales"],
+    ) -> Float[Tensor, "num_docs channels"]:
+        """The weighted mean of the scales of each document."""
+        return (scales * self.weigh(scales, present)[:, :, None]).sum(1)
+
     def weigh(
         self,
         scales: Float[Tensor, "num_docs num_scales channels"],

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from textlattice.evaluation.bootstrap import intervals
 from textlattice.evaluation.significance import Interval
 
 _SAMPLES = 2000
@@ -39,14 +40,16 @@ def area_interval(
         less: The same of another model over the same rows; then it is the difference, of a paired bootstrap.
     """
     num_rows = right.shape[2]
-    drawn = np.random.default_rng(0).multinomial(num_rows, np.full(num_rows, 1 / num_rows), size=_SAMPLES)
 
-    def area(shares: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return relative_area((shares @ weights.T - chance).swapaxes(1, 2), levels).mean(0)
+    def gain(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        weights = drawn.T / num_rows
+        areas = [
+            relative_area((shares @ weights - chance).swapaxes(1, 2), levels).mean(0)
+            for shares in (right, less)
+            if shares is not None
+        ]
+        return {"area": areas[0] - sum(areas[1:])}
 
-    def gain(weights: np.ndarray) -> np.ndarray:
-        return area(right, weights) - (0 if less is None else area(less, weights))
-
-    low, high = np.quantile(gain(drawn / float(num_rows)), [0.025, 0.975])
-    whole = float(gain(np.full((1, num_rows), 1 / num_rows))[0])
-    return Interval(difference=whole, low=float(low), high=float(high))
+    once = np.ones(num_rows, np.int64)
+    low, high = intervals(once, gain, num_samples=_SAMPLES, seed=0)["area"] or (np.nan, np.nan)
+    return Interval(difference=float(gain(once[None])["area"][0]), low=low, high=high)

@@ -5,7 +5,7 @@ from operator import ne
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from textlattice.errors import DataError
 from textlattice.evaluation.answers import evaluate_answers
@@ -37,7 +37,7 @@ def stress_curves(
     levels: Sequence[float] = LEVELS,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Int[np.ndarray, "num_families num_levels num_rows"] | None]:
     """How answers change as texts are spoiled.
 
     The relative area of a family is the area under its measure, from no noise to the highest level, over that of a
@@ -59,7 +59,8 @@ def stress_curves(
         bootstrap over the texts (None but with single labels), `worst` (family and its relative area), and under
         `families` each with its `relative_area`, the share of texts that its highest level changes (`spoiled`), and
         `points`: level, figures, the deviation of the measure between seeds, and the share of answers that differ from
-        those to the clean texts.
+        those to the clean texts. Beside them in how many draws each text was answered rightly (None but with single
+        labels).
 
     Raises:
         ConfigError: A family is unknown, or a level no share.
@@ -82,6 +83,7 @@ def stress_curves(
         progress.advance(len(spoiled))
         return evaluate_answers(task, found, labels, num_bootstrap=0), task.decide(found)
 
+    targets = task.targets(labels)
     clean, decisions = answer(texts)
     if clean[measure] is None:
         raise DataError(
@@ -89,15 +91,16 @@ def stress_curves(
             "that are all answered alike; give more texts."
         )
     by_family: dict[str, dict[str, Any]] = {}
-    decided: dict[str, list[list[np.ndarray]]] = {}  # of each level and seed
+    times_right: list[list[np.ndarray]] = []
     for family in families:
-        points, decided[family] = [_point(0.0, measure, [clean], [0.0])], [[decisions]]
+        points = [_point(0.0, measure, [clean], [0.0])]
+        times_right.append([len(seeds) * (decisions == targets)])
         for level in levels[1:]:
             drawn = [[corrupt(text, family, level, seed) for text in texts] for seed in seeds]
             told, answers = zip(*map(answer, drawn), strict=True)
             flips = [_flip_rate(decisions, found) for found in answers]
             points.append(_point(level, measure, told, flips))
-            decided[family].append([*answers])
+            times_right[-1].append(np.sum([found == targets for found in answers], 0))
         heights = np.array([point[measure] for point in points]) - chance
         by_family[family] = {
             "relative_area": float(relative_area(heights, np.array(levels))),
@@ -109,12 +112,13 @@ def stress_curves(
     if not areas:
         raise DataError(f"stress: no noise of {', '.join(families)} changes any of these {len(texts)} texts.")
     worst = min(areas, key=lambda family: areas[family])
-    interval = None
+    right, interval = None, None
     if task.kind == "single":
-        right = _right(task.targets(labels), [decided[family] for family in areas])
-        found = area_interval(right, np.array(levels), chance)
+        right = np.array(times_right)
+        counted = right[[family in areas for family in by_family]] / len(seeds)
+        found = area_interval(counted, np.array(levels), chance)
         interval = [found.low, found.high]
-    return {
+    figures = {
         "measure": measure,
         "chance": chance,
         "num_rows": len(texts),
@@ -125,13 +129,7 @@ def stress_curves(
         "worst": {"family": worst, "relative_area": areas[worst]},
         "families": by_family,
     }
-
-
-def _right(
-    targets: np.ndarray, decided: Sequence[Sequence[Sequence[np.ndarray]]]
-) -> Float[np.ndarray, "num_families num_levels num_rows"]:
-    """How often each row was answered rightly, the mean over the draws of a family and level."""
-    return np.array([[np.mean(np.array(drawn) == targets, 0) for drawn in family] for family in decided])
+    return figures, right
 
 
 def _point(

@@ -138,7 +138,7 @@ def stress(
             listener.end()
         results = []
         for name, probabilities, task in models:
-            found = stress_curves(
+            found, _ = stress_curves(
                 *(probabilities, task, texts, labels),
                 families=family or FAMILIES,
                 seeds=range(seed, seed + draws),

@@ -81,7 +81,7 @@ def _figure(family: str, models: Sequence[dict[str, Any]]) -> str:
         for number, points in enumerate(curves)
     )
     floor = _HEIGHT - _BOTTOM
-    untouched = "" if any(model["families"][family]["spoiled"] for model in models) else " (touches no text)"
+    untouched = "" if models[0]["families"][family]["spoiled"] else " (touches no text)"
     return (
         f'<figure><svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(family)}">'
         f'<line class="axis" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH - 6}" y2="{floor}"/>'
