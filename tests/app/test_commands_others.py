@@ -73,6 +73,12 @@ def test_explain_names_the_tokens_of_the_text(cli, tiny_folder, tmp_path):
     assert "\x1b" not in ran.out
 
 
+def test_explain_looks_at_the_place_of_its_page_first(cli, tmp_path):
+    ran = cli("explain", tmp_path / "no_model", "--text", "a", "--html", tmp_path / "missing" / "page.html")
+    assert ran.code == 1
+    assert "page.html lies in a folder that does not exist" in ran.err
+
+
 def test_explain_of_nothing(cli, tiny_folder):
     ran = cli("explain", tiny_folder, "--text", " \u200b")
     assert ran.code == 0

@@ -78,6 +78,17 @@ def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
     assert not states.exists()
 
 
+@pytest.mark.parametrize(("gigabytes", "told"), [("0.000005", True), ("1", False)])
+def test_a_folder_without_room_for_all_states_is_told(cli, bert, reviews, tmp_path, gigabytes, told):
+    states = tmp_path / "states"
+    words = ["train", reviews, "-o", tmp_path / "model", "--preset", "pyramid", "--encoder", bert, "--steps", "3"]
+    words += ["--state-cache", states, "--state-cache-gb", gigabytes, "--threads", "1"]
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    assert ("give it more by --state-cache-gb" in ran.err) == told
+    assert sum(path.stat().st_size for path in states.glob("*/*")) <= float(gigabytes) * 1e9
+
+
 def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     texts, labels = tiny_texts

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from textlattice.app.answer_files import replacing
+from textlattice.app.answer_files import check_place, replacing
 from textlattice.app.commands.options import Folder, Json
 from textlattice.app.loading import load
 from textlattice.app.terminal import console, percent, print_json, print_table, printable, say, warn
@@ -59,6 +59,8 @@ def explain(
       textlattice explain model --text "Opens a file and returns a stream."
       textlattice explain model --text "$(cat letter.txt)" --html letter.html
     """
+    if html is not None:
+        check_place(html)
     predictor = load(folder)
     explanation = occlusion.explain(predictor, text, label=label, max_passes=max_passes)
     edges = kept_edges(predictor, text)

@@ -46,6 +46,7 @@ from textlattice.data.rows import Table
 from textlattice.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
+    from textlattice.encoders.language_model import LanguageModelEncoder
     from textlattice.training.fit import Trained
 
 KEPT_REJECTS = 100
@@ -311,6 +312,8 @@ def train(
         with telling_of(checkpoint):
             save_trained(trained, output, source=record)
         checkpoint.remove()
+    if language_model is not None:
+        _tell_states_left_out(language_model, state_cache_gb)
     if json:
         print_json({"folder": str(output), "source": record, **trained.record})
     else:
@@ -325,6 +328,15 @@ def _tell_finished(output: Path, record: dict[str, Any], *, json: bool) -> None:
     if json:
         print_json({"folder": str(output), **{name: record[name] for name in record if name != "settings"}})
     _tell_stopped(output, record)
+
+
+def _tell_states_left_out(encoder: "LanguageModelEncoder", gigabytes: float) -> None:
+    """That states were made anew in each epoch, where their folder could not take them."""
+    if encoder.cache is not None and encoder.cache.num_refused:
+        warn(
+            f"{encoder.cache.folder} had no room for the states of all texts in {gigabytes:g} GB, or could not be "
+            "written, so the language model read texts anew in each epoch; give it more by --state-cache-gb."
+        )
 
 
 def _tell_stopped(output: Path, record: dict[str, Any]) -> None:
