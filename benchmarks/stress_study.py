@@ -41,6 +41,7 @@ MODELS: dict[str, Ours | None] = {
     "pyramid over our own encoder, both": Ours(reads="text", settings=BOTH),
     "pyramid": OURS["pyramid"],
     "pyramid, both": Ours(settings=BOTH),
+    "pyramid, both, no graph": Ours(settings=BOTH | {"model.num_layers": 0}),
     "tfidf_lr": None,
     NORMALISED: None,
     "char_svm": None,
