@@ -81,7 +81,18 @@ def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
 @pytest.mark.parametrize(("gigabytes", "told"), [("0.000005", True), ("1", False)])
 def test_a_folder_without_room_for_all_states_is_told(cli, bert, reviews, tmp_path, gigabytes, told):
     states = tmp_path / "states"
-    words = ["train", reviews, "-o", tmp_path / "model", "--preset", "pyramid", "--encoder", bert, "--steps", "3"]
+    words = [
+        "train",
+        reviews,
+        "-o",
+        tmp_path / "model",
+        "--preset",
+        "pyramid",
+        "--encoder",
+        bert,
+        "--steps",
+        "3",
+    ]
     words += ["--state-cache", states, "--state-cache-gb", gigabytes, "--threads", "1"]
     ran = cli(*words)
     assert ran.code == 0, ran.err

@@ -51,7 +51,7 @@ def test_a_gate_is_a_mean_of_the_two():
 
 def test_weights_of_scales_sum_to_one_over_those_present():
     torch.manual_seed(0)
-    readout = ScaleReadout(4, 3)
+    readout = ScaleReadout(5, 3, 4)
     present = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
     weights = readout.weigh(torch.randn(3, 3, 4), present)
     torch.testing.assert_close(weights.sum(1), torch.ones(3))

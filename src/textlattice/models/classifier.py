@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from textlattice.models.wide import Wide
-from textlattice.nn.act_norm import ActNorm
-from textlattice.nn.head import Head
+from textlattice.nn.head import LastLayer
 
 ReadSample = Callable[[Callable[[Any], Tensor]], Tensor]
 """Gives what a part of a network makes of a sample of documents, a row each."""
@@ -45,19 +44,18 @@ class Classifier(nn.Module):
 
 
 class WideAndDeep(Classifier):
-    """A network whose document vectors are normed and read by a head, beside the wide branch.
+    """A network whose document vectors are read by a head, beside the wide branch.
 
-    A family builds the three parts, brings `document_vectors`, and `fill_words` where it has word rows.
+    A family builds the two parts, brings `document_vectors`, `begin_norms`, and `fill_words` where it has word rows.
     """
 
-    norm: ActNorm
-    head: Head
+    head: LastLayer
     wide: Wide
     word_channels: int = 0
     """Width of a word row; 0 where words have none."""
 
     def document_vectors(self, batch: Any) -> Float[Tensor, "num_docs width"]:
-        """One vector a document, before the norm."""
+        """One vector a document."""
         raise NotImplementedError
 
     def fill_words(self, rows: Float[Tensor, "num_words word_channels"]) -> None:
@@ -65,8 +63,8 @@ class WideAndDeep(Classifier):
         raise NotImplementedError
 
     def begin_norms(self, read: ReadSample) -> None:
-        """Begins the scale of the document vectors with that of a sample."""
-        self.norm.begin(read(self.document_vectors))
+        """Begins the scale of what describes documents with that of a sample."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def join(
@@ -80,7 +78,3 @@ class WideAndDeep(Classifier):
         self.wide.bias.copy_(wide_bias)
         self.head.output.weight.mul_(scale)
         self.head.output.bias.mul_(scale)
-
-    def deep_logits(self, batch: Any) -> Float[Tensor, "num_docs num_outputs"]:
-        """Logits of the network alone."""
-        return self.head(self.norm(self.document_vectors(batch)))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, TextBatch
 from textlattice.config import CnnGnnConfig, Config, GraphConfig
-from textlattice.models.classifier import WideAndDeep
+from textlattice.models.classifier import ReadSample, WideAndDeep
 from textlattice.models.wide import Wide
 from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.attention import RANDOM_SLOT_BIAS
@@ -167,6 +167,15 @@ class CnnGnnClassifier(WideAndDeep):
         tokens = self.read_tokens(batch, self.encode_forms(batch.forms))
         _, kept, openness = self.blocks.keep(tokens, batch.documents, batch.graph1)
         return kept, openness
+
+    def deep_logits(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits of the graph network alone, of a batch that holds its forms."""
+        assert batch.forms is not None
+        return self.deep(batch, self.encode_forms(batch.forms))
+
+    def begin_norms(self, read: ReadSample) -> None:
+        """Begins the norm of the document vectors."""
+        self.norm.begin(read(self.document_vectors))
 
     def document_vectors(self, batch: TextBatch[Tensor]) -> Float[Tensor, "num_docs width"]:
         """One vector a document, from a batch that holds its forms."""

@@ -27,7 +27,7 @@ from textlattice.nn.act_norm import ActNorm
 from textlattice.nn.attention import RANDOM_SLOT_BIAS, GraphAttention
 from textlattice.nn.dropout import Dropout
 from textlattice.nn.gate import rewire
-from textlattice.nn.head import Head
+from textlattice.nn.head import LastLayer
 from textlattice.nn.inject import make_word_input
 from textlattice.nn.pyramid import Climb, Descend, GatedDescend, ScaleReadout, Smooth, unit_mean
 from textlattice.nn.similarity import similar_units
@@ -184,9 +184,8 @@ class PyramidClassifier(WideAndDeep):
         self.top = Smooth(channels)
         self.descents = nn.ModuleList(DESCENTS[model.top_down](channels) for _ in above)
         self.layers = nn.ModuleList(_layer(model, config.graph) for _ in range(model.num_layers))
-        self.readout = ScaleReadout(channels, model.num_scales)
-        self.norm = ActNorm(channels)
-        self.head = Head(channels, model.head_channels, num_outputs, model.dropout)
+        self.readout = ScaleReadout(channels, model.num_scales, model.head_channels)
+        self.head = LastLayer(model.head_channels, num_outputs, model.dropout)
         self.wide = Wide(num_ngrams, num_outputs)
 
     def fill_words(self, rows: Float[Tensor, "num_words word_channels"]) -> None:
@@ -209,15 +208,19 @@ class PyramidClassifier(WideAndDeep):
         deep = self.deep_logits(batch)
         return deep + self.wide(batch.ngrams, deep.shape[0])
 
-    def document_vectors(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs channels"]:
-        """One vector a document."""
+    def deep_logits(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_outputs"]:
+        """Logits of the network alone."""
+        return self.head(self.document_vectors(batch))
+
+    def document_vectors(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs head_channels"]:
+        """One vector a document: the hidden layer, which the head takes through its ELU."""
         return self.readout.mean(self.read_scales(batch), present(batch.scales))
 
     def scale_weights(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_scales"]:
         """How much each scale counts for each document; sums to 1."""
         return self.readout.weigh(self.read_scales(batch), present(batch.scales))
 
-    def read_scales(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_scales channels"]:
+    def read_scales(self, batch: PyramidBatch[Tensor]) -> Float[Tensor, "num_docs num_scales head_channels"]:
         """One vector a document and scale; what a document without units in a scale has there is not weighed."""
         scales: Tensor = self.readout(self.read_units(batch))
         return scales
@@ -236,13 +239,12 @@ class PyramidClassifier(WideAndDeep):
 
     @torch.no_grad()
     def begin_norms(self, read: ReadSample) -> None:
-        """Begins the norms of the scales, each with the documents that have it, then that of the documents."""
+        """Begins the norms of the scales, each with the documents that have it."""
         values = read(lambda batch: torch.stack(self.read_units(batch), 1))
         has = values.any(2)  # what a document has not reads as zeros
         for number, norm in enumerate(self.readout.norms):
             assert isinstance(norm, ActNorm)
             norm.begin(values[has[:, number], number])
-        self.norm.begin(self.readout.mean(self.readout([*values.unbind(1)]), has))
 
     def read_states(self, batch: PyramidBatch[Tensor]) -> list[Float[Tensor, "num_tokens channels"]]:
         """A state of each token for each scale."""

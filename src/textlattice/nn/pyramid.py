@@ -147,22 +147,25 @@ def _of_parent(above: Tensor, parent: Tensor) -> Tensor:
 class ScaleReadout(nn.Module):
     """A document as the weighted mean of its scales, each read by its largest, mean and attended values.
 
-    z_l = GELU(W_l norm [max ; mean ; attended]); weights are a softmax of v . z_l over the scales that a document has.
-    The norm (`ActNorm`) stands before W_l, for documents hardly differ there before training.
+    z_l = W_l norm [max ; mean ; attended]; weights are a softmax of v . z_l over the scales that a document has. The
+    norm (`ActNorm`) stands before W_l, for documents hardly differ there before training. The mean is the hidden layer
+    of the classifier: one layer more between a word and the answer, and long texts teach it little
+    (docs/experiments.md).
 
     Args:
-        channels: Width of a unit, and of the result.
+        channels: Width of a unit.
         num_scales: Scales.
+        out_channels: Width of the result.
 
     Source: MSF-GNN (arXiv 2511.05752), readout; the weights are ours.
     """
 
-    def __init__(self, channels: int, num_scales: int) -> None:
+    def __init__(self, channels: int, num_scales: int, out_channels: int) -> None:
         super().__init__()
         self.readouts = nn.ModuleList(Readout(channels) for _ in range(num_scales))
         self.norms = nn.ModuleList(ActNorm(3 * channels) for _ in range(num_scales))
-        self.outputs = nn.ModuleList(nn.Linear(3 * channels, channels) for _ in range(num_scales))
-        self.score = nn.Linear(channels, 1, bias=False)
+        self.outputs = nn.ModuleList(nn.Linear(3 * channels, out_channels) for _ in range(num_scales))
+        self.score = nn.Linear(out_channels, 1, bias=False)
 
     def read(
         self,
@@ -177,27 +180,24 @@ class ScaleReadout(nn.Module):
 
     def forward(
         self, values: list[Float[Tensor, "num_docs width"]]
-    ) -> Float[Tensor, "num_docs num_scales channels"]:
+    ) -> Float[Tensor, "num_docs num_scales out_channels"]:
         """z of all scales, from what `read` says of each."""
         return torch.stack(
-            [
-                F.gelu(output(norm(rows)))
-                for rows, norm, output in zip(values, self.norms, self.outputs, strict=True)
-            ],
+            [output(norm(rows)) for rows, norm, output in zip(values, self.norms, self.outputs, strict=True)],
             1,
         )
 
     def mean(
         self,
-        scales: Float[Tensor, "num_docs num_scales channels"],
+        scales: Float[Tensor, "num_docs num_scales out_channels"],
         present: Bool[Tensor, "num_docs num_scales"],
-    ) -> Float[Tensor, "num_docs channels"]:
+    ) -> Float[Tensor, "num_docs out_channels"]:
         """The weighted mean of the scales of each document."""
         return (scales * self.weigh(scales, present)[:, :, None]).sum(1)
 
     def weigh(
         self,
-        scales: Float[Tensor, "num_docs num_scales channels"],
+        scales: Float[Tensor, "num_docs num_scales out_channels"],
         present: Bool[Tensor, "num_docs num_scales"],
     ) -> Float[Tensor, "num_docs num_scales"]:
         """Weights in [0, 1] that sum to 1 over the scales that a document has; alike for a document without any."""

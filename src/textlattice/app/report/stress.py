@@ -34,7 +34,7 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
         f"<p>{legend}</p>",
         _table(models),
         '<div class="curves">',
-        *(_figure(family, models) for family in families),
+        *(_figure(family, models, _range(models)) for family in families),
         "</div>",
     ]
     return page("Answers under noise", body, style=_STYLE)
@@ -62,12 +62,20 @@ def _area(model: dict[str, Any]) -> str:
     return f"{model['relative_area']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _figure(family: str, models: Sequence[dict[str, Any]]) -> str:
-    measure = models[0]["measure"]
+def _range(models: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """From below the lowest point of all curves to above the highest, so that pictures can be compared."""
+    heights = [
+        point[model["measure"]]
+        for model in models
+        for curve in model["families"].values()
+        for point in curve["points"]
+    ]
+    return min(heights) - 0.02, max(heights) + 0.02
+
+
+def _figure(family: str, models: Sequence[dict[str, Any]], heights: tuple[float, float]) -> str:
+    measure, (low, high) = models[0]["measure"], heights
     curves = [model["families"][family]["points"] for model in models]
-    heights = [point[measure] for points in curves for point in points]
-    low, high = min(heights), max(heights)
-    low, high = low - 0.02, high + 0.02
     most = curves[0][-1]["level"]
 
     def place(level: float, height: float) -> str:
