@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from accuracy import MARGINS, NO_PROBABILITIES, judge, run_ours
+from accuracy import MARGINS, NO_PROBABILITIES, judge, judge_ours, train_ours
 from cells import NONE, Correct, Entry, correctness, difference, interval_cell, table_of
 from neural import BATCH, NETWORKS, Learned, Parts, fine_tuned, over_frozen_states, train_network
 from records import unpack
@@ -161,28 +161,40 @@ ROWS = tuple(dict.fromkeys(name for names in GROUPS.values() for name in names))
 
 
 def run_row(
-    name: str, data: Dataset, *, seed: int, threads: int, model: Path, cache: Path, states_gb: float
-) -> dict[str, Any]:
-    """Figures of one row, with `thinned_recall`, the mean recall of the labels that uneven classes have less of.
+    name: str,
+    parts: Sequence[Dataset],
+    *,
+    seed: int,
+    threads: int,
+    model: Path,
+    cache: Path,
+    states_gb: float,
+) -> list[dict[str, Any]]:
+    """Figures of one row on the test rows of each part, trained once.
+
+    With `thinned_recall`, the mean recall of the labels that uneven classes have less of.
 
     Args:
         name: One of `ROWS`.
-        data: Rows.
+        parts: The same rows to train on, with others to judge by.
         seed: Of everything random.
         threads: Of PyTorch; 0 leaves its own choice.
         model: Folder of the language model.
         cache: Folder of token tables and states.
         states_gb: Gigabytes of states at most.
     """
-    thinned = thinned_labels(data.train.labels)
+    assert all(data.train == parts[0].train for data in parts)
+    thinned = thinned_labels(parts[0].train.labels)
     name, ratio = UNEVEN.get(name, (name, 1))
-    data = dataclasses.replace(data, train=uneven(data.train, ratio))
+    train = uneven(parts[0].train, ratio)
+    parts = [dataclasses.replace(data, train=train) for data in parts]
     source = LanguageModel(folder=model, cache=cache, states_gb=states_gb)
-    figures = _figures(name, data, seed=seed, threads=threads, source=source)
-    judged = figures["models"]["ours"]
-    correct = unpack(judged["correct"], len(data.test.labels))
-    judged["thinned_recall"] = _mean_recall(correct, data.test.labels, thinned)
-    return figures
+    all_figures = _figures(name, parts, seed=seed, threads=threads, source=source)
+    for data, figures in zip(parts, all_figures, strict=True):
+        judged = figures["models"]["ours"]
+        correct = unpack(judged["correct"], len(data.test.labels))
+        judged["thinned_recall"] = _mean_recall(correct, data.test.labels, thinned)
+    return all_figures
 
 
 def _mean_recall(correct: np.ndarray, labels: Sequence[Label], chosen: Sequence[Label]) -> float | None:
@@ -192,25 +204,32 @@ def _mean_recall(correct: np.ndarray, labels: Sequence[Label], chosen: Sequence[
     return float(np.mean(found)) if found else None
 
 
-def _figures(name: str, data: Dataset, *, seed: int, threads: int, source: LanguageModel) -> dict[str, Any]:
+def _figures(
+    name: str, parts: Sequence[Dataset], *, seed: int, threads: int, source: LanguageModel
+) -> list[dict[str, Any]]:
+    first = parts[0]
     if name in OURS:
         config = OURS[name].config(seed=seed, threads=threads)
-        figures = run_ours(data, config, **inputs_of(OURS[name], data, config, source))
-        return figures | {"read_seconds": round(sum(source.read_seconds), 2)}
-    task = task_of(data.train.labels, data.task, data.label_order)
+        trained, seconds = train_ours(first, config, **inputs_of(OURS[name], first, config, source))
+        read_seconds = round(sum(source.read_seconds), 2)
+        return [judge_ours(trained, seconds, data) | {"read_seconds": read_seconds} for data in parts]
+    task = task_of(first.train.labels, first.task, first.label_order)
     start = time.perf_counter()
-    learned = baseline_of(name, data, task, seed, source)
+    learned = baseline_of(name, first, task, seed, source)
     seconds = learned.former_seconds + time.perf_counter() - start - learned.read_seconds
-    judged = judge(task, learned.probabilities(data.test.texts), data.test.labels)
-    return {
-        "num_train": len(data.train.texts),
-        "num_test": len(data.test.texts),
-        "threads": torch.get_num_threads(),
-        "train_seconds": round(seconds, 2),
-        "read_seconds": round(learned.read_seconds, 2),
-        "chosen": learned.chosen,
-        "models": {"ours": judged | NO_PROBABILITIES if name in MARGINS else judged},
-    }
+    judged = [judge(task, learned.probabilities(data.test.texts), data.test.labels) for data in parts]
+    return [
+        {
+            "num_train": len(data.train.texts),
+            "num_test": len(data.test.texts),
+            "threads": torch.get_num_threads(),
+            "train_seconds": round(seconds, 2),
+            "read_seconds": round(learned.read_seconds, 2),
+            "chosen": learned.chosen,
+            "models": {"ours": figures | NO_PROBABILITIES if name in MARGINS else figures},
+        }
+        for data, figures in zip(parts, judged, strict=True)
+    ]
 
 
 def inputs_of(row: Ours, data: Dataset, config: Config, source: LanguageModel) -> dict[str, Any]:

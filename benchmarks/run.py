@@ -29,7 +29,7 @@ from pyramid_study import run_row as run_pyramid_row
 from records import RESULTS, add, find
 from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
-from sets import ALL_ROWS, NUM_FOLDS, SETS, TASKS, read_dataset
+from sets import ALL_ROWS, NUM_FOLDS, SETS, TASKS, Dataset, read_dataset
 from speed import LENGTHS, run_attention, run_families, run_length
 from stress_study import LABEL_NOISE_MODELS, MODELS, run_model
 from textlattice.baselines.linear import BASELINES, fitting_baselines
@@ -115,6 +115,9 @@ def main(arguments: list[str] | None = None) -> None:
         type=at_least(1),
         metavar="N",
         help="judge by N training rows that --limit leaves, so that settings can be chosen: test rows stay unseen",
+    )
+    pyramid.add_argument(
+        "--both", action="store_true", help="with --held-out: judge the same training by the test rows too"
     )
     pyramid.add_argument("--fold", type=int, help="rt2k only: the fold to test on")
     pyramid.add_argument("--seed", type=int, default=0)
@@ -280,37 +283,44 @@ def run_ablation(options: argparse.Namespace) -> None:
 
 
 def run_pyramid(options: argparse.Namespace) -> None:
-    """One entry a row."""
+    """One entry a row, or two, by further training rows and by test rows."""
+    if options.both and options.held_out is None:
+        raise SystemExit("--both judges by --held-out N rows and by the test rows; got no --held-out.")
     model = _language_model(options)
-    data = None
+    held_out = [options.held_out, *([None] if options.both else [])]
+    parts: list[Dataset] = []
     for name in [options.row] if options.row else PYRAMID_GROUPS.get(options.group, PYRAMID_ROWS):
         key = {
             **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
             "seed": options.seed,
         }
-        if options.held_out is not None:
-            key["held_out"] = options.held_out
-        if not _begins("pyramid", key, options):
+        keys = [key if number is None else {**key, "held_out": number} for number in held_out]
+        if not any([_begins("pyramid", key, options) for key in keys]):
             continue
-        data = data or read_dataset(
-            *(options.set, options.data), fold=options.fold, limit=options.limit, held_out=options.held_out
-        )
-        figures = run_pyramid_row(
+        parts = parts or [
+            read_dataset(
+                *(options.set, options.data), fold=options.fold, limit=options.limit, held_out=number
+            )
+            for number in held_out
+        ]
+        all_figures = run_pyramid_row(
             name,
-            data,
+            parts,
             seed=options.seed,
             threads=options.threads,
             model=model,
             cache=options.tables,
             states_gb=options.states_gb,
         )
-        former = find("pyramid", key, options.results) or {}  # whose states a second run finds kept
-        figures["read_seconds"] = max(figures["read_seconds"], former.get("read_seconds", 0.0))
-        path = add("pyramid", key, figures, options.results)
-        accuracy, minutes = 100 * figures["models"]["ours"]["accuracy"], figures["train_seconds"] / 60
-        print(
-            f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}", flush=True
-        )
+        for key, figures in zip(keys, all_figures, strict=True):
+            former = find("pyramid", key, options.results) or {}  # whose states a second run finds kept
+            figures["read_seconds"] = max(figures["read_seconds"], former.get("read_seconds", 0.0))
+            path = add("pyramid", key, figures, options.results)
+            accuracy, minutes = 100 * figures["models"]["ours"]["accuracy"], figures["train_seconds"] / 60
+            print(
+                f"{_words(key)}: accuracy {accuracy:.2f}, trained in {minutes:.1f} min; {path.name}",
+                flush=True,
+            )
 
 
 def run_stress(options: argparse.Namespace) -> None:

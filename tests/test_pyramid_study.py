@@ -232,6 +232,17 @@ def test_rows_judged_by_training_rows_stand_apart():
 def test_settings_can_be_judged_without_test_rows(run_study, small_sets):
     (found,) = run_study("--row", "majority", "--limit", "40", "--held-out", "10")
     assert (found["key"]["held_out"], found["num_train"], found["num_test"]) == (10, 40, 10)
+    for row in ("majority", "base"):
+        entries = run_study("--row", row, "--limit", "40", "--held-out", "10", "--both", "--force")
+        tested, held = sorted(
+            [entry for entry in entries if entry["key"]["row"] == row],
+            key=lambda entry: "held_out" in entry["key"],
+        )
+        assert held["key"] == tested["key"] | {"held_out": 10}
+        assert (held["num_test"], tested["num_test"]) == (10, 40)
+        assert held["train_seconds"] == tested["train_seconds"]
+    with pytest.raises(SystemExit, match="got no --held-out"):
+        run_study("--row", "majority", "--limit", "40", "--both")
     whole = sets.read_dataset("imdb", small_sets)
     held = sets.read_dataset("imdb", small_sets, limit=40, held_out=10)
     assert not {*held.test.texts} & {*whole.test.texts}
