@@ -239,7 +239,7 @@ def test_settings_can_be_judged_without_test_rows(run_study, small_sets):
             key=lambda entry: "held_out" in entry["key"],
         )
         assert held["key"] == tested["key"] | {"held_out": 10}
-        assert (held["num_test"], tested["num_test"]) == (10, 40)
+        assert (held["num_test"], tested["num_test"]) == (10, 20)
         assert held["train_seconds"] == tested["train_seconds"]
     with pytest.raises(SystemExit, match="got no --held-out"):
         run_study("--row", "majority", "--limit", "40", "--both")
