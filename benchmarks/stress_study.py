@@ -187,7 +187,8 @@ interval of a paired bootstrap over test rows. *Noise in training* is `train.noi
 column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
 *Attacked* is the accuracy that an attack on single characters leaves, with half of its 95 % interval, and that before
 it; against folded confusables half of its edits do nothing. Attacks up to 2026-11-28 tried a fifth of the words, and
-no more where edits were not taken; pyramids are those of before a later change, see [there](pyramid.md). Both
+no more where edits were not taken; the pyramids of that day are those of before two later changes
+(docs/experiments.md). Both
 pyramids and the models named base hold the wide branch, which is always fitted on clean texts. A model that reads 256
 tokens reads less of a long text the more noise cuts its words to pieces. The results keep macro F1, calibration
 error, the share of answers that change and the deviation between draws of every point; the margins of `char_svm` are
