@@ -58,3 +58,12 @@ def test_weights_of_scales_sum_to_one_over_those_present():
     assert weights[1].tolist() == [1, 0, 0]
     torch.testing.assert_close(weights[2], torch.full((3,), 1 / 3))
     assert weights[0].min() > 0
+
+
+def test_scores_of_scales_grow_with_the_root_of_the_width():
+    torch.manual_seed(0)
+    narrow, wide = ScaleReadout(5, 3, 4), ScaleReadout(5, 3, 64)
+    scales, present = torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)
+    with torch.no_grad():
+        wide.score.weight.copy_(narrow.score.weight.repeat(1, 16) / 4)
+    torch.testing.assert_close(wide.weigh(scales.repeat(1, 1, 16), present), narrow.weigh(scales, present))

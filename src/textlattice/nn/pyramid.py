@@ -147,10 +147,11 @@ def _of_parent(above: Tensor, parent: Tensor) -> Tensor:
 class ScaleReadout(nn.Module):
     """A document as the weighted mean of its scales, each read by its largest, mean and attended values.
 
-    z_l = W_l norm [max ; mean ; attended]; weights are a softmax of v . z_l over the scales that a document has. The
-    norm (`ActNorm`) stands before W_l, for documents hardly differ there before training. The mean is the hidden layer
-    of the classifier: one layer more between a word and the answer, and long texts teach it little
-    (docs/experiments.md).
+    z_l = W_l norm [max ; mean ; attended]; weights are a softmax of v . z_l / sqrt(out_channels) over the scales that a
+    document has; by v . z_l itself the first hundreds of steps drive all weight to one scale, where it stays
+    (docs/experiments.md). The norm (`ActNorm`) stands before W_l, for documents hardly differ there before training.
+    The mean is the hidden layer of the classifier: with a layer more between a word and the answer, long texts teach it
+    little.
 
     Args:
         channels: Width of a unit.
@@ -201,5 +202,5 @@ class ScaleReadout(nn.Module):
         present: Bool[Tensor, "num_docs num_scales"],
     ) -> Float[Tensor, "num_docs num_scales"]:
         """Weights in [0, 1] that sum to 1 over the scales that a document has; alike for a document without any."""
-        scores = self.score(scales)[:, :, 0]
+        scores = self.score(scales)[:, :, 0] / scales.shape[2] ** 0.5
         return scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(1)
