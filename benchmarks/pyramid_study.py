@@ -300,8 +300,7 @@ of the width, those of earlier ones have been taken off (docs/experiments.md). T
 judged by further training rows, which nothing else has read: settings are chosen there. *Training* is the wall-clock
 time, beside one or two other runs on two cores, without that for the states of a frozen language model, which are read
 once and kept, so shares of time are rough; how long reading takes, where no other benchmark has read them before,
-stands below the tables.
-With ≤ it was not told apart.
+stands below the tables. With ≤ it was not told apart.
 """
 COLUMNS = (
     *("row", "seeds", "accuracy", "±", "to the pyramid", "network alone", "macro F1", "precision", "recall"),

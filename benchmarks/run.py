@@ -288,31 +288,30 @@ def run_pyramid(options: argparse.Namespace) -> None:
         raise SystemExit("--both judges by --held-out N rows and by the test rows; got no --held-out.")
     model = _language_model(options)
     held_out = [options.held_out, *([None] if options.both else [])]
-    parts: list[Dataset] = []
+    parts: dict[int | None, Dataset] = {}
     for name in [options.row] if options.row else PYRAMID_GROUPS.get(options.group, PYRAMID_ROWS):
         key = {
             **{"row": name, "set": options.set, "fold": options.fold, "limit": options.limit},
             "seed": options.seed,
         }
-        keys = [key if number is None else {**key, "held_out": number} for number in held_out]
-        if not any([_begins("pyramid", key, options) for key in keys]):
+        keys = {number: key if number is None else {**key, "held_out": number} for number in held_out}
+        keys = {number: key for number, key in keys.items() if _begins("pyramid", key, options)}
+        if not keys:
             continue
-        parts = parts or [
-            read_dataset(
+        for number in keys.keys() - parts.keys():
+            parts[number] = read_dataset(
                 *(options.set, options.data), fold=options.fold, limit=options.limit, held_out=number
             )
-            for number in held_out
-        ]
         all_figures = run_pyramid_row(
             name,
-            parts,
+            [parts[number] for number in keys],
             seed=options.seed,
             threads=options.threads,
             model=model,
             cache=options.tables,
             states_gb=options.states_gb,
         )
-        for key, figures in zip(keys, all_figures, strict=True):
+        for key, figures in zip(keys.values(), all_figures, strict=True):
             former = find("pyramid", key, options.results) or {}  # whose states a second run finds kept
             figures["read_seconds"] = max(figures["read_seconds"], former.get("read_seconds", 0.0))
             path = add("pyramid", key, figures, options.results)

@@ -243,6 +243,10 @@ def test_settings_can_be_judged_without_test_rows(run_study, small_sets):
         assert held["train_seconds"] == tested["train_seconds"]
     with pytest.raises(SystemExit, match="got no --held-out"):
         run_study("--row", "majority", "--limit", "40", "--both")
+    (before,) = run_study("--row", "tfidf_lr", "--limit", "40")[-1:]
+    added = run_study("--row", "tfidf_lr", "--limit", "40", "--held-out", "10", "--both")
+    assert before in added  # what is there is not measured again
+    assert added[-1]["key"] == before["key"] | {"held_out": 10}
     whole = sets.read_dataset("imdb", small_sets)
     held = sets.read_dataset("imdb", small_sets, limit=40, held_out=10)
     assert not {*held.test.texts} & {*whole.test.texts}

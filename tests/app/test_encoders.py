@@ -61,43 +61,23 @@ def test_a_language_model_learns_on_request(cli, bert, reviews, tmp_path):
 
 def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
     states = tmp_path / "states"
-    words = [
-        "train",
-        reviews,
-        "-o",
-        tmp_path / "model",
-        "--preset",
-        "pyramid",
-        "--encoder",
-        bert,
-        "--steps",
-        "3",
-    ]
-    words += ["--state-cache", states, "--state-cache-gb", "0", "--threads", "1"]
-    assert cli(*words).code == 0
+    assert cli(*kept_in(states, "0", reviews, bert)).code == 0
     assert not states.exists()
 
 
 @pytest.mark.parametrize(("gigabytes", "told"), [("0.000005", True), ("1", False)])
 def test_a_folder_without_room_for_all_states_is_told(cli, bert, reviews, tmp_path, gigabytes, told):
     states = tmp_path / "states"
-    words = [
-        "train",
-        reviews,
-        "-o",
-        tmp_path / "model",
-        "--preset",
-        "pyramid",
-        "--encoder",
-        bert,
-        "--steps",
-        "3",
-    ]
-    words += ["--state-cache", states, "--state-cache-gb", gigabytes, "--threads", "1"]
-    ran = cli(*words)
+    ran = cli(*kept_in(states, gigabytes, reviews, bert))
     assert ran.code == 0, ran.err
     assert ("give it more by --state-cache-gb" in ran.err) == told
     assert sum(path.stat().st_size for path in states.glob("*/*")) <= float(gigabytes) * 1e9
+
+
+def kept_in(states, gigabytes, reviews, bert):
+    """Words of a short training that keeps so much of its states there."""
+    words = ["train", reviews, "-o", states.parent / "model", "--preset", "pyramid", "--encoder", bert]
+    return [*words, "--steps", "3", "--state-cache", states, "--state-cache-gb", gigabytes, "--threads", "1"]
 
 
 def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):

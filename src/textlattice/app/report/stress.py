@@ -22,7 +22,7 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
         models: What `stress_curves` says of each, with its `name`, and under `attack` what `attack` says if it was run.
     """
     measure = models[0]["measure"].replace("_", " ")
-    families = [*models[0]["families"]]
+    families, heights = [*models[0]["families"]], _range(models)
     legend = " ".join(
         f'<span style="color: {_colour(place)}">&#9644; {escape(model["name"])}</span>'
         for place, model in enumerate(models)
@@ -34,7 +34,7 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
         f"<p>{legend}</p>",
         _table(models),
         '<div class="curves">',
-        *(_figure(family, models, _range(models)) for family in families),
+        *(_figure(family, models, heights) for family in families),
         "</div>",
     ]
     return page("Answers under noise", body, style=_STYLE)
