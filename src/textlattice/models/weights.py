@@ -58,7 +58,8 @@ def load_model(
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
     except RuntimeError as error:
         raise ArtefactError(
-            f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; save the model again."
+            f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; copy the folder again, or "
+            "train the model again where another version has made it."
         ) from error
     return model.eval()
 
