@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from tables.models import vocabulary, word_piece
+from tables.models import byte_pairs, vocabulary, word_piece
 
 
 def write_bert(folder: Path, *, positions: int = 24, layers: int = 4, seed: int = 0) -> Path:
@@ -24,5 +24,39 @@ def write_bert(folder: Path, *, positions: int = 24, layers: int = 4, seed: int 
         max_position_embeddings=positions,
     )
     transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    return folder
+
+
+DECODERS = ("gpt2", "llama")
+
+
+def write_decoder(folder: Path, kind: str) -> Path:
+    """A model of 8 channels that reads from left to right, over the tokens of `byte_pairs`; no special ones frame it.
+
+    Args:
+        folder: Where it goes.
+        kind: One of `DECODERS`.
+    """
+    import transformers
+
+    tokenizer = byte_pairs()
+    torch.manual_seed(0)
+    sizes = {"vocab_size": len(vocabulary(tokenizer)), "bos_token_id": 0, "eos_token_id": 0}
+    if kind == "gpt2":
+        settings = transformers.GPT2Config(n_embd=8, n_layer=4, n_head=2, n_positions=24, **sizes)
+        network = transformers.GPT2Model(settings)
+    else:
+        settings = transformers.LlamaConfig(
+            hidden_size=8,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            intermediate_size=16,
+            max_position_embeddings=24,
+            **sizes,
+        )
+        network = transformers.LlamaModel(settings)
+    network.save_pretrained(folder)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     return folder

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.models import write_bert
+from encoders.models import DECODERS, write_bert, write_decoder
 from textlattice import load
 from textlattice.config import TextConfig
 from textlattice.encoders.language_model import (
@@ -200,6 +200,23 @@ def test_a_real_model():
         encoder.states(read(encoder, text))[0] for text in ("unbelievable acting", "Unbelievable acting")
     )
     np.testing.assert_array_equal(same, other)  # its tokenizer lower-cases
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_a_decoder_alone_is_read_from_left_to_right(kind, tmp_path):
+    opened = open_encoder(write_decoder(tmp_path, kind), kind, num_layers=2)
+    assert (opened.layers, opened.channels, opened.before, opened.after) == ([2, 4], 8, [], [])
+    short, longer, long = documents = read(opened, "hopeless film", "hopeless film ho", "hopeless film " * 20)
+    together = opened.states(documents)
+    of_short, of_longer, of_long = np.split(together, np.cumsum([short.num_tokens, longer.num_tokens]))
+    ids, _ = opened.tokenizer.pieces(longer.normalised.text)
+    found = opened.network(input_ids=torch.tensor([ids.tolist()]), output_hidden_states=True).hidden_states
+    expected = torch.cat([found[2], found[4]], 2)[0].numpy()
+    np.testing.assert_allclose(of_longer, expected, atol=2e-3)
+    np.testing.assert_allclose(of_short, expected[: len(of_short)], atol=2e-3)  # nothing later is heard
+    assert len(of_long) == long.num_tokens > 2 * opened.window
+    again = encoder_of_files(opened.files(), opened.tokenizer, num_layers=2)
+    np.testing.assert_array_equal(again.states(documents), together)
 
 
 def test_of_a_model_with_a_decoder_the_encoder_is_read_and_kept(tmp_path, encoder):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.models import write_bert
+from encoders.models import DECODERS, write_bert, write_decoder
 from textlattice import load
 from textlattice.batch.collate import Collator
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows
@@ -147,6 +147,19 @@ def test_a_training_changes_the_copy_alone_and_keeps_it_as_a_frozen_model(encode
     save_trained(trained, tmp_path / "model", source={"name": "reviews"})
     assert json.loads((tmp_path / "model" / "training.json").read_text())["settings"]["train"]["tune"] == how
     assert f", {LEARNED[how]}." in (tmp_path / "model" / "README.md").read_text()
+    np.testing.assert_allclose(load(tmp_path / "model").probabilities([*texts[:5], ""]), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("kind", DECODERS)
+def test_a_decoder_alone_learns_too(kind, how, tiny_texts, tmp_path):
+    texts, labels = tiny_texts
+    encoder = open_encoder(write_decoder(tmp_path / "decoder", kind), kind, num_layers=2)
+    settings = SMALL | {"train.tune": how, "train.tune_learning_rate": 1e-2, "train.lora_rank": 2}
+    trained = fit(texts, labels, preset("pyramid").with_settings(settings), encoder=encoder)
+    assert trained.collator.encoder.digest != encoder.digest
+    expected = predictor_of(trained).probabilities([*texts[:5], ""])
+    save_trained(trained, tmp_path / "model", source={"name": "reviews"})
     np.testing.assert_allclose(load(tmp_path / "model").probabilities([*texts[:5], ""]), expected, atol=1e-4)
 
 
