@@ -44,9 +44,18 @@ def test_descending_hears_the_parent_alone(kind):
 
 def test_a_gate_is_a_mean_of_the_two():
     descend = GatedDescend(2)
-    lateral, down = torch.zeros(1, 2), torch.ones(1, 2)
-    assert ((descend.merge(lateral, down) > 0) & (descend.merge(lateral, down) < 1)).all()
-    torch.testing.assert_close(descend.merge(down, down), down)
+    lateral, down, there = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([True])
+    mean = descend.merge(lateral, down, there)
+    assert ((mean > 0) & (mean < 1)).all()
+    torch.testing.assert_close(descend.merge(down, down, there), down)
+
+
+def test_a_gate_leaves_what_has_no_parent_whole():
+    descend = GatedDescend(2)
+    lateral, down = torch.randn(2, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    merged = descend.merge(lateral, down, torch.tensor([True, False]))
+    assert (merged[0] != lateral[0]).all()
+    assert torch.equal(merged[1], lateral[1])
 
 
 def test_weights_of_scales_sum_to_one_over_those_present():

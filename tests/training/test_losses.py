@@ -131,6 +131,29 @@ def test_focal_losses_count_sure_rows_less(focal):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_focal_factor_is_of_the_label_not_of_the_smoothed_loss(label_smoothing):
+    """Literal: (1 - p)^2 for p of .6, .9, .99, in each kind of task."""
+    shares = [0.6, 0.9, 0.99]
+    z = torch.tensor([math.log(p / (1 - p)) for p in shares])[:, None]
+
+    def ratio(loss, *arguments):
+        smoothed = {"label_smoothing": label_smoothing}
+        return (loss(*arguments, **smoothed, focal=2.0) / loss(*arguments, **smoothed)).item()
+
+    for score, expected in zip(z, [0.16, 0.01, 0.0001], strict=True):
+        two = torch.stack([score, torch.zeros(1)], 1)
+        assert ratio(cross_entropy, two, torch.tensor([0]), torch.ones(1)) == pytest.approx(
+            expected, rel=1e-3
+        )
+        right = torch.tensor([[True]])
+        assert ratio(binary_cross_entropy, score[None], right, torch.ones(1, 1)) == pytest.approx(
+            expected, rel=1e-3
+        )
+        place = (score[None], torch.tensor([1]), torch.ones(1), torch.zeros(1))
+        assert ratio(cumulative_link, *place) == pytest.approx(expected, rel=1e-3)
+
+
 def test_a_focal_loss_of_an_answer_that_is_wholly_right_has_a_gradient():
     logits = torch.tensor([[200.0, -200.0]], requires_grad=True)
     cross_entropy(logits, torch.tensor([0]), torch.ones(1), label_smoothing=0.0, focal=0.5).backward()

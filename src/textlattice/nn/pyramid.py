@@ -109,12 +109,16 @@ class Descend(Smooth):
         parent: Int[Tensor, " num_units"],
     ) -> Float[Tensor, "num_units channels"]:
         """Units that know the larger unit they are part of."""
-        return self.smooth(self.merge(self.lateral(units), _of_parent(above, parent)), doc_index)
+        merged = self.merge(self.lateral(units), _of_parent(above, parent), parent < len(above))
+        return self.smooth(merged, doc_index)
 
     def merge(
-        self, lateral: Float[Tensor, "num_units channels"], down: Float[Tensor, "num_units channels"]
+        self,
+        lateral: Float[Tensor, "num_units channels"],
+        down: Float[Tensor, "num_units channels"],
+        has_parent: Bool[Tensor, " num_units"],
     ) -> Float[Tensor, "num_units channels"]:
-        """The sum."""
+        """The sum; without a parent `down` is zero."""
         return lateral + down
 
 
@@ -132,11 +136,14 @@ class GatedDescend(Descend):
         self.gate = nn.Linear(2 * channels, channels)
 
     def merge(
-        self, lateral: Float[Tensor, "num_units channels"], down: Float[Tensor, "num_units channels"]
+        self,
+        lateral: Float[Tensor, "num_units channels"],
+        down: Float[Tensor, "num_units channels"],
+        has_parent: Bool[Tensor, " num_units"],
     ) -> Float[Tensor, "num_units channels"]:
-        """A mean of the two by channel, weighed by what both say."""
+        """A mean of the two by channel, weighed by what both say; without a parent there is nothing to weigh."""
         gate = self.gate(torch.cat([lateral, down], 1)).sigmoid()
-        return gate * lateral + (1 - gate) * down
+        return torch.where(has_parent[:, None], gate * lateral + (1 - gate) * down, lateral)
 
 
 def _of_parent(above: Tensor, parent: Tensor) -> Tensor:

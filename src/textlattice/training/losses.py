@@ -21,10 +21,12 @@ def cross_entropy(
         targets: Place of the label.
         weights: Row weight times class weight; their mean over the fit rows is 1.
         label_smoothing: Mass spread evenly over all classes.
-        focal: See `focused`.
+        focal: See `focal_factor`; 0 counts all alike.
     """
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    return _mean(focused(losses, focal), weights)
+    if focal:
+        losses = losses * focal_factor(F.cross_entropy(logits, targets, reduction="none"), focal)
+    return _mean(losses, weights)
 
 
 def binary_cross_entropy(
@@ -42,11 +44,14 @@ def binary_cross_entropy(
         targets: Which labels a document has.
         weights: Row weight times the weight of the label's side; their mean over the fit rows is 1.
         label_smoothing: Share by which q moves from 0 or 1 towards one half.
-        focal: See `focused`.
+        focal: See `focal_factor`; 0 counts all alike.
     """
     shares = targets.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
     losses = F.binary_cross_entropy_with_logits(logits, shares, reduction="none")
-    return _mean(focused(losses, focal), weights)
+    if focal:
+        surprise = F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+        losses = losses * focal_factor(surprise, focal)
+    return _mean(losses, weights)
 
 
 def cumulative_link(
@@ -69,7 +74,7 @@ def cumulative_link(
         weights: Row weight times class weight; their mean over the fit rows is 1.
         cut_points: Ascending; one fewer than there are classes.
         label_smoothing: Mass spread evenly over all classes.
-        focal: See `focused`.
+        focal: See `focal_factor`; 0 counts all alike.
 
     Source: McCullagh 1980, section 2, with the logistic link.
     """
@@ -77,24 +82,26 @@ def cumulative_link(
     above = F.pad(F.logsigmoid(logits - cut_points), (1, 0))
     between = F.pad(torch.log(-torch.expm1(cut_points[:-1] - cut_points[1:])), (1, 1))
     log_shares = below + above + between
-    losses = -(1 - label_smoothing) * log_shares.gather(1, targets[:, None])[:, 0]
+    surprise = -log_shares.gather(1, targets[:, None])[:, 0]
+    losses = (1 - label_smoothing) * surprise
     if label_smoothing:
         losses = losses - label_smoothing * log_shares.mean(1)
-    return _mean(focused(losses, focal), weights)
+    if focal:
+        losses = losses * focal_factor(surprise, focal)
+    return _mean(losses, weights)
 
 
-def focused(losses: Float[Tensor, "*shape"], focal: float) -> Float[Tensor, "*shape"]:
-    """Losses that count less where the answer is right already: (1 - p)^focal times the loss, p = exp(-loss).
+def focal_factor(surprise: Float[Tensor, "*shape"], focal: float) -> Float[Tensor, "*shape"]:
+    """By how much a row counts, the less the surer its label is: (1 - p)^focal, p the likelihood of the label.
 
     Args:
-        losses: Negative log-likelihoods, natural-log units.
-        focal: Exponent; 0 leaves them as they are.
+        surprise: -log p, natural-log units, of the label itself: a smoothed loss is never small, so it cannot say how
+            sure an answer is.
+        focal: Exponent, above 0.
 
     Source: focal loss (arXiv 1708.02002), section 3.2.
     """
-    if focal == 0:
-        return losses
-    return (-torch.expm1(-losses)).clamp(min=1e-7) ** focal * losses
+    return (-torch.expm1(-surprise)).clamp(min=1e-7) ** focal
 
 
 def row_weights(
