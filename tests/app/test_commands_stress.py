@@ -34,6 +34,8 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     assert content.count("<svg") == 2
     assert content.count("<polyline") == 4
     assert "<script" not in content
+    assert content.count("20 % spoiled</h2>") == 2
+    assert "Attacked, character by character" in content
     result = json.loads(cli(*words, "--json").out)
     names = [model["name"] for model in result["models"]]
     assert names == [str(tiny_folder), "tfidf_lr"]
@@ -45,6 +47,14 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     assert low <= ours["relative_area"] <= high <= 1.2
     assert f"({low:.3f} to {high:.3f})" in content
     assert 0 <= ours["attack"]["accuracy_under_attack"] <= ours["attack"]["accuracy"] <= 1
+    for name in ("accuracy", "accuracy_under_attack"):
+        assert f"<td class='number'>{100 * ours['attack'][name]:.1f} %</td>" in content
+    strongest = ours["families"]["typo"]["points"][-1]
+    row = content[content.index("<tr><td>typo</td>") :]
+    row = row[: row.index("</tr>")]
+    for name in ("accuracy", "macro_f1", "flip_rate", "always_right"):
+        assert f">{100 * strongest[name]:.1f} %<" in row
+    assert f">{strongest['ece']:.4f}<" in row
 
 
 def test_a_bound_that_is_missed_fails(cli, tiny_folder, reviews):

@@ -37,7 +37,12 @@ def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
     assert len(record["digest"]) == 64
     told = json.loads(cli("explain", folder, "--text", "a hopeless film", "--json").out)
     assert sum(told["scale_weights"]) == pytest.approx(1)
-    assert "about 2 tokens" in cli("explain", folder, "--text", "a hopeless film").out
+    page = tmp_path / "page.html"
+    assert "about 2 tokens" in cli("explain", folder, "--text", "a hopeless film", "--html", page).out
+    assert (
+        f'<tr><td>1 token</td><td class="number">{100 * told["scale_weights"][0]:.1f} %</td>'
+        in page.read_text()
+    )
     assert "parameters of the language model" in cli("info", folder).out
     assert json.loads(cli("evaluate", folder, reviews, "--json").out)["num_rows"] == 60
     assert "which is not exported" in cli("export", folder, "-o", tmp_path / "onnx").err

@@ -52,6 +52,13 @@ def test_figures_of_a_model_that_sees_one_word(task):
             assert point["accuracy"] == pytest.approx(0.5 + np.mean(kept) / 2)
             assert point["flip_rate"] == pytest.approx((1 - np.mean(kept)) / 2)
             assert point["deviation"] == pytest.approx(np.std(kept) / 2)
+            always = [
+                all(
+                    "good" in corrupt(text, family, level, seed).split() for seed in (seeds if level else [0])
+                )
+                for text in TEXTS[::2]
+            ]
+            assert point["always_right"] == pytest.approx(0.5 + np.mean(always) / 2)
         heights = [point["accuracy"] - 0.5 for point in curve["points"]]
         area = 0.1 * (heights[0] + heights[1]) / 2 + 0.2 * (heights[1] + heights[2]) / 2
         assert curve["relative_area"] == pytest.approx(area / (0.3 * 0.5))

@@ -58,9 +58,10 @@ def stress_curves(
         `measure`, `chance`, `clean` figures, `relative_area` (the mean over families), its 95 % `interval` of a
         bootstrap over the texts (None but with single labels), `worst` (family and its relative area), and under
         `families` each with its `relative_area`, the share of texts that its highest level changes (`spoiled`), and
-        `points`: level, figures, the deviation of the measure between seeds, and the share of answers that differ from
-        those to the clean texts. Beside them in how many draws each text was answered rightly (None but with single
-        labels).
+        `points`: level, figures, the deviation of the measure between seeds, the share of answers that differ from
+        those to the clean texts (`flip_rate`), and that of texts that are answered rightly in every draw
+        (`always_right`, the worst case of each text). Beside them in how many draws each text was answered rightly
+        (None but with single labels).
 
     Raises:
         ConfigError: A family is unknown, or a level no share.
@@ -93,14 +94,15 @@ def stress_curves(
     by_family: dict[str, dict[str, Any]] = {}
     times_right: list[list[np.ndarray]] = []
     for family in families:
-        points = [_point(0.0, measure, [clean], [0.0])]
-        times_right.append([len(seeds) * (decisions == targets)])
+        points = [_point(0.0, measure, [clean], [0.0], [_agree(decisions, targets)])]
+        times_right.append([len(seeds) * _agree(decisions, targets)])
         for level in levels[1:]:
             drawn = [[corrupt(text, family, level, seed) for text in texts] for seed in seeds]
             told, answers = zip(*map(answer, drawn), strict=True)
-            flips = [_flip_rate(decisions, found) for found in answers]
-            points.append(_point(level, measure, told, flips))
-            times_right[-1].append(np.sum([found == targets for found in answers], 0))
+            flips = [float(1 - _agree(decisions, found).mean()) for found in answers]
+            right_of_draws = [_agree(found, targets) for found in answers]
+            points.append(_point(level, measure, told, flips, right_of_draws))
+            times_right[-1].append(np.sum(right_of_draws, 0))
         heights = np.array([point[measure] for point in points]) - chance
         by_family[family] = {
             "relative_area": float(relative_area(heights, np.array(levels))),
@@ -133,17 +135,27 @@ def stress_curves(
 
 
 def _point(
-    level: float, measure: str, figures: Sequence[dict[str, Any]], flips: Sequence[float]
+    level: float,
+    measure: str,
+    figures: Sequence[dict[str, Any]],
+    flips: Sequence[float],
+    right: Sequence[np.ndarray],
 ) -> dict[str, float]:
     """Means over the seeds of which a figure is defined; 0 where it is of none, as of answers that are all alike."""
     names = [name for name in dict.fromkeys([measure, *_OTHERS]) if name in figures[0]]
     values = {name: [each[name] for each in figures if each[name] is not None] or [0.0] for name in names}
     means = {name: float(np.mean(values[name])) for name in names}
     deviation = float(np.std(values[measure]))
-    return {"level": level, **means, "deviation": deviation, "flip_rate": float(np.mean(flips))}
+    return {
+        "level": level,
+        **means,
+        "deviation": deviation,
+        "flip_rate": float(np.mean(flips)),
+        "always_right": float(np.all(right, axis=0).mean()),
+    }
 
 
-def _flip_rate(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of rows whose answer is another, of any number of labels whose set is."""
-    changed = before != after
-    return float(changed.any(1).mean() if changed.ndim == 2 else changed.mean())
+def _agree(decisions: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether each text has the same answer, of any number of labels all of them."""
+    same = decisions == others
+    return same.all(1) if same.ndim == 2 else same

@@ -52,7 +52,8 @@ def explain(
 
     The text is read again without each token in turn. A token weighs what the label loses by that, in
     log-odds: above zero it speaks for the label, below zero against it. With a trained folder, the random
-    long-range links that the model chose to hear twice are shown too.
+    long-range links that the model chose to hear twice are shown too, and of a pyramid how much units of each size
+    count for this text.
 
     \b
     Examples:
@@ -64,19 +65,22 @@ def explain(
     predictor = load(folder)
     explanation = occlusion.explain(predictor, text, label=label, max_passes=max_passes)
     edges = kept_edges(predictor, text)
+    weights = scale_weights(predictor, text)
+    scales = _named(weights or [], predictor)
     if html is not None:
         from textlattice.app.report import explanation_html
 
         with replacing(html) as aside:
-            aside.write_text(explanation_html(explanation), encoding="utf-8", errors="backslashreplace")
+            content = explanation_html(explanation, scales)
+            aside.write_text(content, encoding="utf-8", errors="backslashreplace")
         warn(f"written to {html}")
-    weights = scale_weights(predictor, text)
     if json:
         print_json({**dataclasses.asdict(explanation), "kept_edges": edges, "scale_weights": weights})
     else:
         _print_explanation(explanation)
         _print_edges(edges or [])
-        _print_scales(weights or [], getattr(_network(predictor)[1], "model", None))
+        if scales:
+            print_table(["units of", "weight"], [(name, percent(weight)) for name, weight in scales.items()])
 
 
 def kept_edges(predictor: Predictor, text: str) -> list[dict[str, Any]] | None:
@@ -152,13 +156,12 @@ def _print_edges(edges: list[dict[str, Any]]) -> None:
         )
 
 
-def _print_scales(weights: list[float], config: Any) -> None:
-    if not weights:
-        return
+def _named(weights: list[float], predictor: Predictor) -> dict[str, float]:
+    """Weights of scales by the size of their units."""
     names = [f"about {2**place} tokens" if place else "1 token" for place in range(len(weights))]
-    if config.units == "sentences" and len(names) > 1:
+    if len(names) > 1 and _network(predictor)[1].model.units == "sentences":
         names[-1] = "a sentence"
-    print_table(["units of", "weight"], list(zip(names, map(percent, weights), strict=True)))
+    return dict(zip(names, weights, strict=True))
 
 
 def _coloured(explanation: Explanation) -> Text:

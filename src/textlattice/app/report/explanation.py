@@ -1,6 +1,7 @@
 """An explanation as a page: the text, each token on a ground of blue or orange by its weight."""
 
 import re
+from collections.abc import Mapping
 from html import escape
 
 from textlattice.app.report.page import page
@@ -19,11 +20,15 @@ _STYLE = """
 """.strip()
 
 
-def explanation_html(explanation: Explanation) -> str:
+def explanation_html(explanation: Explanation, scales: Mapping[str, float] | None = None) -> str:
     """One self-contained page without script; everything of the text is escaped.
 
     A piece's ground is blue where it speaks for the label and orange where it speaks against it, the stronger
     the heavier; its numbers show under the pointer. Characters that no page may hold are shown as U+FFFD.
+
+    Args:
+        explanation: What to show.
+        scales: Of a pyramid how much units of each size count, in [0, 1], by their name.
     """
     label = _shown(explanation.label)
     body = [
@@ -35,6 +40,8 @@ def explanation_html(explanation: Explanation) -> str:
         body.append(_legend(label, _scale(explanation.tokens)))
     if explanation.spellings:
         body.append(_spellings(explanation))
+    if scales:
+        body.append(_scales(scales))
     return page(f"Explanation: {label}", body, style=_STYLE)
 
 
@@ -100,6 +107,17 @@ def _spellings(explanation: Explanation) -> str:
         "<h2>The heaviest tokens, character by character</h2>\n"
         '<p class="note">Colours are relative within a token.</p>\n'
         f"<table><tr><th>token</th><th>weight of the token</th></tr>{rows}</table>"
+    )
+
+
+def _scales(scales: Mapping[str, float]) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(name)}</td><td class="number">{100 * weight:.1f} %</td></tr>'
+        for name, weight in scales.items()
+    )
+    return (
+        "<h2>How much units of each size count for this text</h2>\n"
+        f"<table><tr><th>units of</th><th>weight</th></tr>{rows}</table>"
     )
 
 

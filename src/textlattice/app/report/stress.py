@@ -36,6 +36,8 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
         '<div class="curves">',
         *(_figure(family, models, heights) for family in families),
         "</div>",
+        *map(_at_highest, models),
+        *(_attacks(models) if "attack" in models[0] else []),
     ]
     return page("Answers under noise", body, style=_STYLE)
 
@@ -52,6 +54,73 @@ def _table(models: Sequence[dict[str, Any]]) -> str:
         f"<table><tr><th>model</th><th>clean {escape(measure.replace('_', ' '))}</th>"
         f"<th>relative area (95 % interval)</th><th>worst family</th></tr>{rows}</table>"
     )
+
+
+def _at_highest(model: dict[str, Any]) -> str:
+    """All figures of a model at the highest level of each family."""
+    points = {family: curve["points"][-1] for family, curve in model["families"].items()}
+    level = next(iter(points.values()))["level"]
+    measures = [
+        name
+        for name in ("accuracy", "quadratic_weighted_kappa", "macro_f1")
+        if name in next(iter(points.values()))
+    ]
+    rows = [
+        (
+            family.replace("_", " "),
+            *(_percent(point[name]) for name in measures),
+            f"{point['ece']:.4f}" if "ece" in point else "-",
+            _percent(point["flip_rate"]),
+            _percent(point["always_right"]),
+        )
+        for family, point in points.items()
+    ]
+    heads = (
+        *("noise", *(name.replace("_", " ") for name in measures), "calibration error", "answers changed"),
+        "right in every draw",
+    )
+    return f"<h2>{escape(model['name'])}, {100 * level:g} % spoiled</h2>\n" + _cells(heads, rows)
+
+
+def _attacks(models: Sequence[dict[str, Any]]) -> list[str]:
+    """What an attack on single characters does to each."""
+    rows = []
+    for model in models:
+        found = model["attack"]
+        queries, edits = found["median_queries"], found["mean_edits"]
+        rows.append(
+            (
+                model["name"],
+                f"{found['num_rows']:,}",
+                _percent(found["accuracy"]),
+                _percent(found["accuracy_under_attack"]),
+                "-" if queries is None else f"{queries:,.0f}",
+                "-" if edits is None else f"{edits:.1f}",
+            )
+        )
+    budget = models[0]["attack"]["budget"]
+    return [
+        "<h2>Attacked, character by character</h2>",
+        f'<p class="note">At most {budget:,} queries a text; queries (median) and edits (mean) of attacks that '
+        "succeed.</p>",
+        _cells(("model", "texts", "accuracy", "under attack", "queries", "edits"), rows),
+    ]
+
+
+def _cells(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is words and whose others are numbers."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(
+        f"<tr><td>{escape(first)}</td>"
+        + "".join(f"<td class='number'>{cell}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _area(model: dict[str, Any]) -> str:
