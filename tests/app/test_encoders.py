@@ -7,6 +7,7 @@ import pytest
 
 from encoders.models import write_bert
 from textlattice import TextClassifier
+from textlattice.encoders.language_model import open_encoder
 
 SMALL = {"model.channels": 16, "model.head_channels": 8, "train.batch_size": 16}
 
@@ -92,6 +93,27 @@ def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):
     probabilities = classifier.fit(texts, labels).predict_proba(texts[:4])
     np.testing.assert_allclose(probabilities.sum(1), 1)
     assert (tmp_path / "cache" / "textlattice" / "states").is_dir()
+    classifier.save(tmp_path / "model")
+    assert f"holds the language model `{bert}`" in (tmp_path / "model" / "README.md").read_text()
+    source = json.loads((tmp_path / "model" / "training.json").read_text())["source"]
+    assert source["encoder"] == {
+        "name": str(bert),
+        "digest": classifier.trained_.collator.encoder.digest.hex(),
+    }
+
+
+def test_it_is_compared_with_baselines(cli, bert, reviews, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = ["compare", reviews, "--preset", "pyramid", "--encoder", bert, "--set", "train.steps=5", "--json"]
+    words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert [row["name"] for row in found["rows"]][:2] == ["textlattice", "majority"]
+    language_model = open_encoder(bert, "bert", num_layers=2)
+    assert found["rows"][0]["parameters"] > language_model.cost()["parameters"]
+    assert (tmp_path / "cache" / "textlattice" / "states").is_dir()
+    assert "--encoder goes with --preset pyramid" in cli("compare", reviews, "--encoder", bert).err
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,18 @@ def test_a_real_model():
         encoder.states(read(encoder, text))[0] for text in ("unbelievable acting", "Unbelievable acting")
     )
     np.testing.assert_array_equal(same, other)  # its tokenizer lower-cases
+    short, long = read(
+        encoder, "An unbelievably good film, all told.", "A plot of three acts; not one of them holds. " * 90
+    )
+    ids, _ = encoder.tokenizer.pieces(short.normalised.text)
+    framed = torch.tensor([[*encoder.before, *ids.tolist(), *encoder.after]])
+    hidden = encoder.network(input_ids=framed, output_hidden_states=True).hidden_states
+    expected = torch.cat([hidden[3], hidden[6]], 2)[0, 1:-1].numpy()
+    states = encoder.states([short, long])
+    np.testing.assert_allclose(states[: short.num_tokens], expected, atol=2e-3)
+    assert long.num_tokens > 2 * encoder.window
+    assert np.isfinite(states).all()
+    np.testing.assert_allclose(encoder.states([long]), states[short.num_tokens :], atol=5e-3)
 
 
 @pytest.mark.parametrize("kind", DECODERS)

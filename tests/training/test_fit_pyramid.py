@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import make_stars, make_topics
 from textlattice import load
 from textlattice.app.commands.explain import scale_weights
+from textlattice.evaluation.answers import evaluate_answers
 from textlattice.presets import preset
 from textlattice.runtime.token_table import token_table
 from textlattice.training.fit import fit
@@ -49,6 +51,24 @@ def test_the_network_alone_learns(tiny_texts):
     trained = fit(*tiny_texts, config(**settings), validation=tiny_texts)
     answers = predictor_of(trained).predict(tiny_texts[0])
     assert np.mean(np.array(answers) == np.array(tiny_texts[1])) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "measure"),
+    [(make_topics, "multi", "macro_f1"), (make_stars, "ordinal", "quadratic_weighted_kappa")],
+)
+def test_the_network_alone_learns_other_kinds_of_labels(make, kind, measure, tmp_path):
+    texts, labels = make(120)
+    settings = {"train.wide": "none", "train.steps": 120, "train.patience": 100}
+    settings |= {"train.focal": 2.0, "train.class_weight": "balanced"}
+    trained = fit(texts, labels, config(**settings), task=kind, label_order=None, validation=(texts, labels))
+    predictor = predictor_of(trained)
+    found = evaluate_answers(trained.task, predictor.probabilities(texts), labels, num_bootstrap=0)
+    assert found[measure] > 0.8
+    save_trained(trained, tmp_path / "model", source={"name": "rows"})
+    np.testing.assert_allclose(
+        load(tmp_path / "model").probabilities(texts[:5]), predictor.probabilities(texts[:5]), atol=1e-6
+    )
 
 
 def test_a_token_table_alone_is_an_encoder(tiny_texts):

@@ -50,7 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     tuple or set of names a text, or is an indicator matrix [num_texts, num_labels]; predictions have the form of `y`.
 
     Args:
-        preset: Name of the settings to start from, `base` or `tiny`.
+        preset: Name of the settings to start from: `base`, `tiny`, `paper` or `pyramid`.
         settings: Dotted settings that replace those of the preset, e.g. `{"model.channels": 96}`. Where an
             argument below is given as well, the argument holds.
         epochs: Passes over the rows.
@@ -63,7 +63,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         tokenizer: Cuts texts in place of the rules for words: a `tokenizer.json`, its folder, or `owner/name` on the
             hub.
         encoder: With the preset `pyramid`, the language model whose states are read: its folder, or `owner/name` on the
-            hub. It is frozen; states are kept in the user's cache, up to 20 GB.
+            hub. It stays as it is, and states are kept in the user's cache, up to 20 GB, unless `train.tune` in the
+            settings lets it learn.
         task: What a label is: `single`, `multi` or `ordinal` (one of several in an order); `auto` takes lists and
             indicator matrices for any number of labels a text, and never infers an order.
         label_order: Labels from lowest to highest, for `ordinal`; None takes ascending numbers.
@@ -146,6 +147,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         settings = self._config()
         tokenizer = None if self.tokenizer is None else named_tokenizer(str(self.tokenizer))
         vectors = self._token_table(settings, tokenizer)
+        encoder = None if self.encoder is None else named_encoder(str(self.encoder), settings)
+        source: dict[str, Any] = {"name": "texts given in Python"}
+        if vectors is not None and vectors.record:
+            source["token_table"] = vectors.record
+        if tokenizer is not None:
+            source["tokenizer"] = {"name": str(self.tokenizer), "digest": tokenizer.digest}
+        if encoder is not None:
+            source["encoder"] = {"name": str(self.encoder), "digest": encoder.digest.hex()}
         with progress() if self.verbose else nullcontext() as listener:
             trained = fit(
                 [texts[row] for row in used],
@@ -157,15 +166,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
                 groups=None if groups is None else [str(group) for group in np.asarray(groups)[used]],
                 token_table=vectors,
                 tokenizer=tokenizer,
-                encoder=None if self.encoder is None else named_encoder(str(self.encoder), settings),
+                encoder=encoder,
                 progress=listener,
             )
         self.classes_ = targets.classes
         self.form_ = targets.form
         self.trained_ = trained
-        self.source_: dict[str, Any] = {"name": "texts given in Python"}
-        if vectors is not None and vectors.record:
-            self.source_["token_table"] = vectors.record
+        self.source_ = source
         self.predictor_ = predictor_of(trained)
         return self
 

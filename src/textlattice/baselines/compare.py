@@ -22,6 +22,7 @@ from textlattice.baselines.outcome import MEASURES, Outcome
 from textlattice.config import Config
 from textlattice.data.rows import Table
 from textlattice.data.splits import slice_sizes, strata, stratified_slices
+from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.errors import DataError
 from textlattice.evaluation.significance import Interval
 from textlattice.progress import Progress
@@ -62,7 +63,7 @@ class ComparisonRow:
             is not accuracy.
         train_seconds: Wall time until it could answer, choice of its settings included.
         predict_docs_per_second: Test texts answered per second.
-        parameters: Numbers stored.
+        parameters: Numbers stored, those of a language model too.
         micro_f1: F1 over all pairs of row and label, where a text may have any number; else None.
         quadratic_weighted_kappa: Agreement, where labels have an order; else None.
     """
@@ -154,6 +155,7 @@ def compare(
     test: Table | None = None,
     task: TaskChoice = "auto",
     label_order: Sequence[str] | None = None,
+    encoder: LanguageModelEncoder | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -170,6 +172,7 @@ def compare(
         test: Rows to test on; None takes a stratified fifth of `table`, at most 10,000 rows.
         task: What a label is, as in `fit`.
         label_order: Labels from lowest to highest, as in `fit`.
+        encoder: The language model that ours reads, as in `fit`.
         seed: Draws that fifth, and the resamples of the intervals.
         names: Baselines, keys of `BASELINES`; None takes those that fit the task and the script.
         progress: Told of each stage.
@@ -208,7 +211,9 @@ def compare(
         )
 
     start = time.perf_counter()
-    trained = fit(texts, labels, config, task=task, label_order=label_order, progress=progress)
+    trained = fit(
+        texts, labels, config, task=task, label_order=label_order, encoder=encoder, progress=progress
+    )
     train_seconds = time.perf_counter() - start
     predictor = predictor_of(trained)
     start = time.perf_counter()
@@ -223,7 +228,8 @@ def compare(
             p_value=None,
             train_seconds=train_seconds,
             predict_docs_per_second=speed,
-            parameters=sum(value.numel() for value in trained.model.state_dict().values()),
+            parameters=sum(value.numel() for value in trained.model.state_dict().values())
+            + (0 if encoder is None else encoder.cost()["parameters"]),
         )
     ]
     measure = MEASURES[first_task.kind]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from textlattice.app.commands.options import (
+    EncoderOption,
     Json,
     LabelColumn,
     LabelOrder,
@@ -46,6 +47,7 @@ def compare(
     ] = None,
     preset: Preset = "base",
     settings: Settings = None,
+    encoder: EncoderOption = None,
     text: TextColumns = None,
     label: LabelColumn = "label",
     label_separator: LabelSeparator = None,
@@ -64,11 +66,14 @@ def compare(
     Examples:
       textlattice compare builtin:docstrings:train --test builtin:docstrings:test --preset tiny
       textlattice compare reviews.csv --set train.max_minutes=20 --json
+      textlattice compare reviews.csv --preset pyramid --encoder FOLDER
     """
     config = configure(preset, settings, {"train.seed": seed or None})
     with needs("compare", "train"):
+        from textlattice.app.encoders import named_encoder
         from textlattice.baselines.compare import compare as compare_models
 
+    language_model = None if encoder is None else named_encoder(encoder, config)
     tables = [
         read_table(
             name,
@@ -88,6 +93,7 @@ def compare(
             test=tables[1] if len(tables) > 1 else None,
             task=task.value,
             label_order=label_order(order),
+            encoder=language_model,
             seed=seed,
             progress=listener,
         )

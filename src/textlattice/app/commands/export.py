@@ -18,7 +18,8 @@ def export(
 ) -> None:
     """Write a trained model as ONNX, which needs no PyTorch.
 
-    The new folder gives the same answers through predict, evaluate, explain and info.
+    The new folder gives the same answers through predict, evaluate, explain and info. Models of the presets base and
+    tiny are exported; those of paper and pyramid need PyTorch.
 
     \b
     Example:

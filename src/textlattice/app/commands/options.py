@@ -42,6 +42,16 @@ TokenizerOption = Annotated[
         show_default=False,
     ),
 ]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="With --preset pyramid: the language model whose states are read, its folder or owner/name on the "
+        "hub; kept in the model.",
+        show_default=False,
+    ),
+]
 LabelColumn = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of the label.")]
 LabelSeparator = Annotated[
     str | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from textlattice.app.commands.options import (
+    EncoderOption,
     Json,
     LabelColumn,
     LabelOrder,
@@ -115,16 +116,7 @@ def train(
         ),
     ] = None,
     tokenizer: TokenizerOption = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--encoder",
-            metavar="NAME",
-            help="With --preset pyramid: the language model whose states are read, its folder or owner/name on the "
-            "hub; kept in the model.",
-            show_default=False,
-        ),
-    ] = None,
+    encoder: EncoderOption = None,
     tune: Annotated[
         Literal["none", "lora", "full"] | None,
         typer.Option(
