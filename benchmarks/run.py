@@ -31,7 +31,7 @@ from reliability import FIGURES, run_figure
 from reproduction import SHORT_EPOCHS, TABLES, run_of, run_row, settings_of
 from sets import ALL_ROWS, NUM_FOLDS, SETS, TASKS, Dataset, read_dataset
 from speed import LENGTHS, run_attention, run_families, run_length
-from stress_study import LABEL_NOISE_MODELS, MODELS, run_model
+from stress_study import LABEL_NOISE_MODELS, MODELS, USUAL, run_model
 from textlattice.baselines.linear import BASELINES, fitting_baselines
 from textlattice.baselines.outcome import MEASURES
 from textlattice.errors import TextlatticeError
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     stress.add_argument(
         "--set", required=True, choices=[name for name in SETS if name not in (*TASKS, "rt2k")]
     )
-    stress.add_argument("--model", choices=MODELS, help="default: each that is not there yet")
+    stress.add_argument("--model", choices=MODELS, help="default: the usual ones that are not there yet")
     stress.add_argument("--limit", type=at_least(1), help="random rows to train on")
     stress.add_argument("--test-rows", type=at_least(1), default=1000, help="random test rows")
     stress.add_argument(
@@ -337,7 +337,7 @@ def run_stress(options: argparse.Namespace) -> None:
         "seed": options.seed,
     }
     data = None
-    for name in [options.model] if options.model else LABEL_NOISE_MODELS if noisy else MODELS:
+    for name in [options.model] if options.model else LABEL_NOISE_MODELS if noisy else USUAL:
         key = {
             "model": name,
             "set": options.set,

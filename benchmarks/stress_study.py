@@ -10,8 +10,8 @@ import torch
 
 from accuracy import Telling, judge
 from cells import NONE, table_of
-from neural import Learned
-from pyramid_study import FINE_TUNED, FROZEN, OURS, LanguageModel, Ours, baseline_of, inputs_of
+from neural import NETWORKS, Learned
+from pyramid_study import FINE_TUNED, FROZEN, LINEAR, OURS, LanguageModel, Ours, baseline_of, inputs_of
 from records import pack_places, unpack_places
 from sets import Dataset, Part
 from textlattice.config import TextConfig
@@ -32,7 +32,7 @@ BOTH = NOISE | FOLD
 NORMALISED = "tfidf_lr, texts normalised"
 """Reads what our reader makes of texts, without characters that have no form: what that part of ours is worth."""
 FIRST = "tfidf_lr"
-MODELS: dict[str, Ours | None] = {
+USUAL: dict[str, Ours | None] = {
     "base": OURS["base"],
     "base, noise in training": Ours(preset="base", reads="text", settings=NOISE),
     "base, confusables folded": Ours(preset="base", reads="text", settings=FOLD),
@@ -48,7 +48,18 @@ MODELS: dict[str, Ours | None] = {
     **dict.fromkeys([name for name in FROZEN if name.startswith("frozen MiniLM + LR")]),
     FINE_TUNED: None,
 }
-"""What `fit` trains for each name; None where `baseline_of` trains it."""
+"""What `fit` trains for each name, where none is asked for; None where `baseline_of` trains it."""
+_MORE = (
+    "pyramid over a token table",
+    "pyramid, language model tuned by LoRA",
+    "pyramid, language model tuned whole",
+)
+MODELS = (
+    USUAL
+    | {"paper": Ours(preset="paper", reads="text"), **{name: OURS[name] for name in _MORE}}
+    | {name: None for name in (*LINEAR, *NETWORKS, *FROZEN) if name not in (*USUAL, "majority")}
+)
+"""The same of all that can be asked for; a model that always gives one answer has nothing to lose."""
 LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "tfidf_lr")
 _CURVES = ("accuracy", "macro_f1", "ece", "flip_rate", "deviation")
 _FLIPS = 0x1ABE1  # tells these draws from others of one seed
