@@ -296,12 +296,11 @@ tenths and the networks of others from nineteen twentieths, on the rest they cho
 frozen states are fitted to all once their penalty is chosen. The probabilities of others are as they come, those of
 ours are calibrated on a slice that ours does not train on, which `ece` is to be read by. Networks over words (GRU,
 CNN, GCN, GAT) learn at one usual rate and dropout that nobody tuned for them; of what is ours a learned scale of the
-graph's layers was added after test rows of IMDB had been seen. Rows of pyramids of 2026-11-29 are of before scores of
-scales were divided by the root of the width, those of earlier ones have been taken off (docs/experiments.md). Tables
-of *training rows alone* are judged by further training rows, which nothing else has read: settings are chosen there.
-*Training* is the wall-clock time, beside one or two other runs on two cores, without that for the states of a frozen
-language model, which are read once and kept, so shares of time are rough; how long reading takes, where no other
-benchmark has read them before, stands below the tables. With ≤ it was not told apart.
+graph's layers was added after test rows of IMDB had been seen. Rows of pyramids with former readouts have been taken
+off (docs/experiments.md). Tables of *training rows alone* are judged by further training rows, which nothing else has
+read: settings are chosen there. *Training* is the wall-clock time, beside one or two other runs on two cores, without
+that for the states of a frozen language model, which are read once and kept, so shares of time are rough; how long
+reading takes, where no other benchmark has read them before, stands below the tables. With ≤ it was not told apart.
 """
 COLUMNS = (
     *("row", "seeds", "accuracy", "±", "to the pyramid", "network alone", "macro F1", "precision", "recall"),
