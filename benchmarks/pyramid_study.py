@@ -366,12 +366,13 @@ def _goals(runs: list[Entry]) -> list[str]:
         *_difference_line("The pyramid less the fine-tuned language model", runs, PYRAMID, FINE_TUNED),
         *_difference_line("With our own encoder, less `base`", runs, own, base),
     ]
-    lines += _gap_line(runs, {name: _by_seed(runs, name) for name in (PYRAMID, frozen, FINE_TUNED)})
+    lines += _gap_line(runs, frozen)
     return [*lines, ""] if lines else []
 
 
-def _gap_line(runs: list[Entry], by_name: dict[str, dict[Any, Entry]]) -> list[str]:
+def _gap_line(runs: list[Entry], frozen: str) -> list[str]:
     """How much of the way from frozen to fine-tuned the pyramid goes, over the seeds that all three have."""
+    by_name = {name: _by_seed(runs, name) for name in (PYRAMID, frozen, FINE_TUNED)}
     seeds = sorted(set.intersection(*map(set, by_name.values())))
     pyramid, low, high = (_mean_accuracy([found[seed] for seed in seeds]) for found in by_name.values())
     if pyramid is None or low is None or high is None or high <= low:

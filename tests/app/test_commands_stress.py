@@ -48,7 +48,7 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     assert f"({low:.3f} to {high:.3f})" in content
     assert 0 <= ours["attack"]["accuracy_under_attack"] <= ours["attack"]["accuracy"] <= 1
     for name in ("accuracy", "accuracy_under_attack"):
-        assert f"<td class='number'>{100 * ours['attack'][name]:.1f} %</td>" in content
+        assert f'<td class="number">{100 * ours["attack"][name]:.1f} %</td>' in content
     strongest = ours["families"]["typo"]["points"][-1]
     row = content[content.index("<tr><td>typo</td>") :]
     row = row[: row.index("</tr>")]

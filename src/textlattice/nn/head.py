@@ -41,9 +41,8 @@ class Head(LastLayer):
     """
 
     def __init__(self, in_channels: int, hidden_channels: int, num_outputs: int, dropout: float) -> None:
-        hidden = nn.Linear(
-            in_channels, hidden_channels
-        )  # first, so that a seed gives the weights it always gave
+        # Made first, so that a seed gives the weights it always gave.
+        hidden = nn.Linear(in_channels, hidden_channels)
         super().__init__(hidden_channels, num_outputs, dropout)
         self.hidden = hidden
 

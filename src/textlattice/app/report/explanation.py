@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from html import escape
 
-from textlattice.app.report.page import page
+from textlattice.app.report.page import page, table
+from textlattice.app.terminal import percent
 from textlattice.explain.occlusion import Attribution, Explanation
 
 _FOR, _AGAINST = (
@@ -41,7 +42,11 @@ def explanation_html(explanation: Explanation, scales: Mapping[str, float] | Non
     if explanation.spellings:
         body.append(_spellings(explanation))
     if scales:
-        body.append(_scales(scales))
+        rows = [(name, percent(weight)) for name, weight in scales.items()]
+        body += [
+            "<h2>How much units of each size count for this text</h2>",
+            table(("units of", "weight"), rows),
+        ]
     return page(f"Explanation: {label}", body, style=_STYLE)
 
 
@@ -107,17 +112,6 @@ def _spellings(explanation: Explanation) -> str:
         "<h2>The heaviest tokens, character by character</h2>\n"
         '<p class="note">Colours are relative within a token.</p>\n'
         f"<table><tr><th>token</th><th>weight of the token</th></tr>{rows}</table>"
-    )
-
-
-def _scales(scales: Mapping[str, float]) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="number">{100 * weight:.1f} %</td></tr>'
-        for name, weight in scales.items()
-    )
-    return (
-        "<h2>How much units of each size count for this text</h2>\n"
-        f"<table><tr><th>units of</th><th>weight</th></tr>{rows}</table>"
     )
 
 

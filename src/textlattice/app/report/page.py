@@ -1,6 +1,7 @@
 """The frame of every page: self-contained, without script, nothing fetched."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from html import escape
 
 _STYLE = """
 body { font: 16px/1.6 system-ui, sans-serif; color: #111; background: #fff; }
@@ -30,3 +31,15 @@ def page(title: str, body: Sequence[str], *, style: str = "") -> str:
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is words and whose others are numbers; all are escaped here."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(
+        f"<tr><td>{escape(first)}</td>"
+        + "".join(f'<td class="number">{escape(cell)}</td>' for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from textlattice.app.report.page import page
+from textlattice.app.report.page import page, table
+from textlattice.app.terminal import number, percent
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 240, 150, 34, 22
 _COLOURS = ("#2166ac", "#e66101", "#4d4d4d", "#5aae61", "#762a83")
@@ -59,68 +60,43 @@ def _table(models: Sequence[dict[str, Any]]) -> str:
 def _at_highest(model: dict[str, Any]) -> str:
     """All figures of a model at the highest level of each family."""
     points = {family: curve["points"][-1] for family, curve in model["families"].items()}
-    level = next(iter(points.values()))["level"]
-    measures = [
-        name
-        for name in ("accuracy", "quadratic_weighted_kappa", "macro_f1")
-        if name in next(iter(points.values()))
-    ]
+    first = next(iter(points.values()))
+    measures = [name for name in ("accuracy", "quadratic_weighted_kappa", "macro_f1") if name in first]
     rows = [
         (
             family.replace("_", " "),
-            *(_percent(point[name]) for name in measures),
-            f"{point['ece']:.4f}" if "ece" in point else "-",
-            _percent(point["flip_rate"]),
-            _percent(point["always_right"]),
+            *(percent(point[name]) for name in measures),
+            number(point.get("ece")),
+            percent(point["flip_rate"]),
+            percent(point["always_right"]),
         )
         for family, point in points.items()
     ]
-    heads = (
-        *("noise", *(name.replace("_", " ") for name in measures), "calibration error", "answers changed"),
-        "right in every draw",
-    )
-    return f"<h2>{escape(model['name'])}, {100 * level:g} % spoiled</h2>\n" + _cells(heads, rows)
+    heads = ["noise", *(name.replace("_", " ") for name in measures)]
+    heads += ["calibration error", "answers changed", "right in every draw"]
+    return f"<h2>{escape(model['name'])}, {100 * first['level']:g} % spoiled</h2>\n{table(heads, rows)}"
 
 
 def _attacks(models: Sequence[dict[str, Any]]) -> list[str]:
     """What an attack on single characters does to each."""
-    rows = []
-    for model in models:
-        found = model["attack"]
-        queries, edits = found["median_queries"], found["mean_edits"]
-        rows.append(
-            (
-                model["name"],
-                f"{found['num_rows']:,}",
-                _percent(found["accuracy"]),
-                _percent(found["accuracy_under_attack"]),
-                "-" if queries is None else f"{queries:,.0f}",
-                "-" if edits is None else f"{edits:.1f}",
-            )
+    rows = [
+        (
+            model["name"],
+            number(found["num_rows"]),
+            percent(found["accuracy"]),
+            percent(found["accuracy_under_attack"]),
+            number(found["median_queries"], 0),
+            number(found["mean_edits"], 1),
         )
-    budget = models[0]["attack"]["budget"]
+        for model in models
+        for found in [model["attack"]]
+    ]
     return [
         "<h2>Attacked, character by character</h2>",
-        f'<p class="note">At most {budget:,} queries a text; queries (median) and edits (mean) of attacks that '
-        "succeed.</p>",
-        _cells(("model", "texts", "accuracy", "under attack", "queries", "edits"), rows),
+        f'<p class="note">At most {models[0]["attack"]["budget"]:,} queries a text; queries (median) and edits (mean) '
+        "of attacks that succeed.</p>",
+        table(("model", "texts", "accuracy", "under attack", "queries", "edits"), rows),
     ]
-
-
-def _cells(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is words and whose others are numbers."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "".join(
-        f"<tr><td>{escape(first)}</td>"
-        + "".join(f"<td class='number'>{cell}</td>" for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _area(model: dict[str, Any]) -> str:
