@@ -229,7 +229,7 @@ def compare(
             train_seconds=train_seconds,
             predict_docs_per_second=speed,
             parameters=sum(value.numel() for value in trained.model.state_dict().values())
-            + (0 if encoder is None else encoder.cost()["parameters"]),
+            + trained.record["cost"].get("encoder_parameters", 0),
         )
     ]
     measure = MEASURES[first_task.kind]
