@@ -100,6 +100,7 @@ ABLATIONS = {
     "no tree edges": Ours(settings={"model.edges": ["adjacent", "similar"]}),
     "no similarity edges": Ours(settings={"model.edges": ["adjacent", "tree"]}),
     "no graph": Ours(settings={"model.num_layers": 0}),
+    "no graph, no top-down path": Ours(settings={"model.num_layers": 0, "model.top_down": "none"}),
     "one scale, no graph": Ours(settings={"model.num_scales": 1, "model.num_layers": 0}),
     "small-world edges too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "small_world"]}),
     "a document node too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "document"]}),
@@ -127,7 +128,11 @@ TUNED = {"train.tune_bfloat16": True}
 OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
+    "pyramid over our own encoder, no top-down path": Ours(reads="text", settings={"model.top_down": "none"}),
     "pyramid over our own encoder, no graph": Ours(reads="text", settings={"model.num_layers": 0}),
+    "pyramid over our own encoder, neither": Ours(
+        reads="text", settings={"model.num_layers": 0, "model.top_down": "none"}
+    ),
     "pyramid, language model tuned by LoRA": Ours(settings=TUNED | {"train.tune": "lora"}),
     "pyramid, language model tuned whole": Ours(settings=TUNED | {"train.tune": "full"}),
     "pyramid without n-grams": Ours(settings={"train.wide": "none"}),
