@@ -89,35 +89,44 @@ class LanguageModel:
             encoder.cache = None
 
 
-PYRAMID = "pyramid"
-"""The row that all others are compared with."""
+PYRAMID, ALL_PARTS = "pyramid", "pyramid-graph"
+"""The presets: what was found to pay, and the published system with all that it has."""
+TOP_DOWN: dict[str, Any] = {"model.top_down": "sum"}
+GRAPH: dict[str, Any] = {"model.num_layers": 2}
 ABLATIONS = {
-    "one scale": Ours(settings={"model.num_scales": 1}),
-    "two scales": Ours(settings={"model.num_scales": 2}),
-    "no top-down path": Ours(settings={"model.top_down": "none"}),
-    "top-down by a gate": Ours(settings={"model.top_down": "gate"}),
-    "sentences as largest units": Ours(settings={"model.units": "sentences"}),
-    "no tree edges": Ours(settings={"model.edges": ["adjacent", "similar"]}),
-    "no similarity edges": Ours(settings={"model.edges": ["adjacent", "tree"]}),
-    "no graph": Ours(settings={"model.num_layers": 0}),
-    "no graph, no top-down path": Ours(settings={"model.num_layers": 0, "model.top_down": "none"}),
-    "one scale, no graph": Ours(settings={"model.num_scales": 1, "model.num_layers": 0}),
-    "small-world edges too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "small_world"]}),
-    "a document node too": Ours(settings={"model.edges": ["adjacent", "tree", "similar", "document"]}),
+    ALL_PARTS: Ours(preset=ALL_PARTS),
+    "one scale": Ours(preset=ALL_PARTS, settings={"model.num_scales": 1}),
+    "two scales": Ours(preset=ALL_PARTS, settings={"model.num_scales": 2}),
+    "graph, no top-down path": Ours(settings=GRAPH),
+    "top-down by a gate": Ours(settings=GRAPH | {"model.top_down": "gate"}),
+    "sentences as largest units": Ours(preset=ALL_PARTS, settings={"model.units": "sentences"}),
+    "no tree edges": Ours(preset=ALL_PARTS, settings={"model.edges": ["adjacent", "similar"]}),
+    "no similarity edges": Ours(preset=ALL_PARTS, settings={"model.edges": ["adjacent", "tree"]}),
+    "top-down path, no graph": Ours(settings=TOP_DOWN),
+    "small-world edges too": Ours(
+        preset=ALL_PARTS, settings={"model.edges": ["adjacent", "tree", "similar", "small_world"]}
+    ),
+    "a document node too": Ours(
+        preset=ALL_PARTS, settings={"model.edges": ["adjacent", "tree", "similar", "document"]}
+    ),
 }
+ONE_SCALE = "pyramid, one scale"
 SENSITIVITY = {
-    "three scales": Ours(settings={"model.num_scales": 3}),
-    "six scales": Ours(settings={"model.num_scales": 6}),
+    ONE_SCALE: Ours(settings={"model.num_scales": 1}),
+    "pyramid, two scales": Ours(settings={"model.num_scales": 2}),
+    "pyramid, three scales": Ours(settings={"model.num_scales": 3}),
+    "pyramid, six scales": Ours(settings={"model.num_scales": 6}),
+    "pyramid, sentences as largest units": Ours(settings={"model.units": "sentences"}),
     "pyramid, 64 channels": Ours(settings={"model.channels": 64}),
     "pyramid, 256 channels": Ours(settings={"model.channels": 256}),
-    "half the learning rate": Ours(settings={"train.learning_rate": 1e-3}),
-    "twice the learning rate": Ours(settings={"train.learning_rate": 4e-3}),
-    "two similar units": Ours(settings={"model.num_similar": 2}),
-    "eight similar units": Ours(settings={"model.num_similar": 8}),
-    "one layer of the graph": Ours(settings={"model.num_layers": 1}),
-    "three layers of the graph": Ours(settings={"model.num_layers": 3}),
-    "one layer of the language model": Ours(settings={"model.num_states": 1}),
-    "four layers of the language model": Ours(settings={"model.num_states": 4}),
+    "pyramid, half the learning rate": Ours(settings={"train.learning_rate": 1e-3}),
+    "pyramid, twice the learning rate": Ours(settings={"train.learning_rate": 4e-3}),
+    "pyramid, one layer of the language model": Ours(settings={"model.num_states": 1}),
+    "pyramid, four layers of the language model": Ours(settings={"model.num_states": 4}),
+    "graph of one layer": Ours(settings={"model.num_layers": 1}),
+    "graph of three layers": Ours(settings={"model.num_layers": 3}),
+    "graph, two similar units": Ours(settings=GRAPH | {"model.num_similar": 2}),
+    "graph, eight similar units": Ours(settings=GRAPH | {"model.num_similar": 8}),
 }
 WEIGHED = {
     "pyramid, balanced weights": Ours(settings={"train.class_weight": "balanced"}),
@@ -128,11 +137,9 @@ TUNED = {"train.tune_bfloat16": True}
 OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
-    "pyramid over our own encoder, no top-down path": Ours(reads="text", settings={"model.top_down": "none"}),
-    "pyramid over our own encoder, no graph": Ours(reads="text", settings={"model.num_layers": 0}),
-    "pyramid over our own encoder, neither": Ours(
-        reads="text", settings={"model.num_layers": 0, "model.top_down": "none"}
-    ),
+    "pyramid-graph over our own encoder": Ours(preset=ALL_PARTS, reads="text"),
+    "our own encoder, graph, no top-down path": Ours(reads="text", settings=GRAPH),
+    "our own encoder, top-down path, no graph": Ours(reads="text", settings=TOP_DOWN),
     "pyramid, language model tuned by LoRA": Ours(settings=TUNED | {"train.tune": "lora"}),
     "pyramid, language model tuned whole": Ours(settings=TUNED | {"train.tune": "full"}),
     "pyramid without n-grams": Ours(settings={"train.wide": "none"}),
@@ -153,12 +160,12 @@ _EACH_RATIO = {
 UNEVEN = _EACH_RATIO | {f"{name}, classes 1:10": (name, 10) for name in WEIGHED}
 """Rows trained on uneven classes: which row, and of how many rows of a thinned label one stays."""
 GROUPS: dict[str, tuple[str, ...]] = {
-    "ablations": (PYRAMID, *ABLATIONS),
-    "sensitivity": (PYRAMID, "one scale", "two scales", *SENSITIVITY),
+    "ablations": (*ABLATIONS, ONE_SCALE, PYRAMID),
+    "sensitivity": (PYRAMID, *SENSITIVITY, "graph, no top-down path"),
     "others": (PYRAMID, *OTHERS, *LINEAR, *NETWORKS, *FROZEN, FINE_TUNED),
     "imbalance": (PYRAMID, "tfidf_lr", *UNEVEN),
 }
-"""Names of rows that stand in one table."""
+"""Names of rows that stand in one table; the first is the one that the others are compared with."""
 HOME = {name: group for group, names in reversed(GROUPS.items()) for name in names if name != PYRAMID}
 """The table that a row is of; in later ones it stands for comparison, and these are shown with a row of their own."""
 ROWS = tuple(dict.fromkeys(name for names in GROUPS.values() for name in names))
@@ -291,29 +298,41 @@ PAGE_HEAD = """# The pyramid without its parts, and beside others
 <!-- Written by benchmarks/plot.py from benchmarks/results; run `make docs`. -->
 
 `benchmarks/run.py pyramid`: the second family, after arXiv 2511.05752, over two layers of all-MiniLM-L6-v2, on a part
-of a data set. Accuracy, macro F1, precision, recall and AUC in per cent of the test rows, calibration error; means
-over seeds, with the standard deviation of accuracy over several of them (±). Differences to the pyramid in points of
+of a data set. `pyramid-graph` is the published system with all of its parts, `pyramid` what was found to pay: the
+units and their readout, without the path from larger units back to smaller ones and without the graph. Accuracy,
+macro F1, precision, recall and AUC in per cent of the test rows, calibration error; means over seeds, with the
+standard deviation of accuracy over several of them (±). Differences to the first row of a table in points of
 accuracy, over the seeds that both have, with the 95 % interval of a paired bootstrap over test rows. Rows of ours
-hold the wide branch of n-grams; what the network says alone stands beside. "No graph" keeps the units; a mean of
-states under a perceptron, with neither units nor n-grams, is the row "frozen MiniLM + perceptron". With one scale
-tokens read the last layer, with several the first of the two. Of 4,000 to 40,000 training rows ours learns from nine
-tenths and the networks of others from nineteen twentieths, on the rest they choose; linear models and those over
-frozen states are fitted to all once their penalty is chosen. The probabilities of others are as they come, those of
-ours are calibrated on a slice that ours does not train on, which `ece` is to be read by. Networks over words (GRU,
-CNN, GCN, GAT) learn at one usual rate and dropout that nobody tuned for them; of what is ours a learned scale of the
-graph's layers was added after test rows of IMDB had been seen. Rows of pyramids with former readouts have been taken
-off (docs/experiments.md). Tables of *training rows alone* are judged by further training rows, which nothing else has
-read: settings are chosen there. *Training* is the wall-clock time, beside one or two other runs on two cores, without
-that for the states of a frozen language model, which are read once and kept, so shares of time are rough; how long
-reading takes, where no other benchmark has read them before, stands below the tables. With ≤ it was not told apart.
+hold the wide branch of n-grams; what the network says alone stands beside. A mean of states under a perceptron, with
+neither units nor n-grams, is the row "frozen MiniLM + perceptron". With one scale tokens read the last layer, with
+several the first of the two. Of 4,000 to 40,000 training rows ours learns from nine tenths and the networks of others
+from nineteen twentieths, on the rest they choose; linear models and those over frozen states are fitted to all once
+their penalty is chosen. The probabilities of others are as they come, those of ours are calibrated on a slice that
+ours does not train on, which `ece` is to be read by. Networks over words (GRU, CNN, GCN, GAT) learn at one usual rate
+and dropout that nobody tuned for them; of what is ours a learned scale of the graph's layers was added after test
+rows of IMDB had been seen. Rows of pyramids with former readouts have been taken off (docs/experiments.md). Tables of
+*training rows alone* are judged by further training rows, which nothing else has read: settings are chosen there.
+*Training* is the wall-clock time, beside one or two other runs on two cores, without that for the states of a frozen
+language model, which are read once and kept, so shares of time are rough; how long reading takes, where no other
+benchmark has read them before, stands below the tables. With ≤ it was not told apart.
 """
 COLUMNS = (
-    *("row", "seeds", "accuracy", "±", "to the pyramid", "network alone", "macro F1", "precision", "recall"),
+    *(
+        "row",
+        "seeds",
+        "accuracy",
+        "±",
+        "to the first row",
+        "network alone",
+        "macro F1",
+        "precision",
+        "recall",
+    ),
     *("AUC", "ece", "training"),
 )
 TITLES = {
-    "ablations": "### Without its parts, and with more of them\n",
-    "sensitivity": "### Other sizes and rates\n",
+    "ablations": "### All parts of the published system, without each, and with more\n",
+    "sensitivity": "### Other sizes and rates, and the preset with a graph\n",
     "others": "### Over other encoders, and beside other models\n",
     "imbalance": """### Uneven classes
 
@@ -344,7 +363,10 @@ def page(runs: list[Entry]) -> str:
                 more = {"recall of the thinned": "thinned_recall"} if group == "imbalance" else {}
                 columns = [*COLUMNS, *more, *(["machine"] if machines else [])]
                 rows = [
-                    [*_cells(row, of_set, more.values()), *([_machines(row, of_set)] if machines else [])]
+                    [
+                        *_cells(row, names[0], of_set, more.values()),
+                        *([_machines(row, of_set)] if machines else []),
+                    ]
                     for row in names
                     if row in measured
                 ]
@@ -455,8 +477,8 @@ def _by_seed(runs: list[Entry], name: str) -> dict[Any, Entry]:
     }
 
 
-def _cells(name: str, runs: list[Entry], more: Iterable[str] = ()) -> list[str]:
-    own, first = _by_seed(runs, name), _by_seed(runs, PYRAMID)
+def _cells(name: str, reference: str, runs: list[Entry], more: Iterable[str] = ()) -> list[str]:
+    own, first = _by_seed(runs, name), _by_seed(runs, reference)
     seeds = sorted(set(own) & set(first))
     models = [run["models"]["ours"] for run in own.values()]
     alone = [run["models"]["deep"]["accuracy"] for run in own.values() if run["models"].get("deep")]
@@ -465,7 +487,7 @@ def _cells(name: str, runs: list[Entry], more: Iterable[str] = ()) -> list[str]:
         values = [model.get(figure) for model in models]
         return NONE if None in values else f"{scale * np.mean(values):{form}}"
 
-    compared = name != PYRAMID and seeds
+    compared = name != reference and seeds
     reads_states = name in FROZEN or (name in OURS and OURS[name].reads == "states")
     at_most = "≤ " if reads_states and not all("read_seconds" in run for run in own.values()) else ""
     spread = 100 * np.std([model["accuracy"] for model in models], ddof=1) if len(models) > 1 else None

@@ -38,7 +38,7 @@ from textlattice.training.wide import known_ngrams, read_keys
 LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 SHORT = 1_000
 """Tokens of a short document."""
-FAMILIES = ("base", "paper", "pyramid")
+FAMILIES = ("base", "paper", "pyramid", "pyramid-graph")
 """Presets that are timed beside each other; the first is what the others are compared with."""
 PEER = "tfidf_lr"
 KINDS = ((512, 50), (128, 270))

@@ -41,7 +41,8 @@ USUAL: dict[str, Ours | None] = {
     "pyramid over our own encoder, both": Ours(reads="text", settings=BOTH),
     "pyramid": OURS["pyramid"],
     "pyramid, both": Ours(settings=BOTH),
-    "pyramid, both, no graph": Ours(settings=BOTH | {"model.num_layers": 0}),
+    "pyramid-graph": OURS["pyramid-graph"],
+    "pyramid-graph, both": Ours(preset="pyramid-graph", settings=BOTH),
     "tfidf_lr": None,
     NORMALISED: None,
     "char_svm": None,
@@ -60,7 +61,7 @@ MODELS = (
     | {name: None for name in (*LINEAR, *NETWORKS, *FROZEN) if name not in (*USUAL, "majority")}
 )
 """The same of all that can be asked for; a model that always gives one answer has nothing to lose."""
-LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "tfidf_lr")
+LABEL_NOISE_MODELS = ("base", "pyramid over our own encoder", "pyramid", "tfidf_lr")
 _CURVES = ("accuracy", "macro_f1", "ece", "flip_rate", "deviation")
 _FLIPS = 0x1ABE1  # tells these draws from others of one seed
 

@@ -141,6 +141,7 @@ def test_degree_counts_lattice_both_ways_random_and_self():
     [
         ({"model.channels": 96}, "model", {"channels": 96}),
         ({"model.channels": "96", "model.num_heads": "8"}, "model", {"channels": 96, "num_heads": 8}),
+        ({"model.num_heads": 6, "model.channels": 96}, "model", {"channels": 96, "num_heads": 6}),
         ({"text.normalisation": "nfkc"}, "text", {"normalisation": "nfkc"}),
         ({"train.learning_rate": "1e-3"}, "train", {"learning_rate": 1e-3}),
         ({"train.steps": "null"}, "train", {"steps": None}),

@@ -313,14 +313,14 @@ class PyramidConfig:
         channels: Width of a unit.
         num_scales: Scales: tokens, then units of two, four, eight tokens.
         units: What units are: `pairs` of the scale below, or the same within `sentences`, which are the highest scale.
-        top_down: How larger units tell smaller ones: by `sum`, by `gate`, or not at all (`none`).
+        top_down: How larger units tell smaller ones: not at all (`none`), by `sum` or by `gate`.
         edges: Whom a unit hears: `adjacent` units, its `tree` (parent and children), `similar` units. By `small_world`
             tokens hear those of the first block of `graph` too; by `document` the units of the highest scale hear a
             node of their document, the mean of them all.
         num_similar: Similar units that a unit hears at most.
         least_similarity: Cosine from which on units are similar.
         similarity_temperature: Difference of cosines at which an edge is wholly open.
-        num_layers: Layers of attention over the graph; 0 leaves the graph out.
+        num_layers: Layers of attention over the graph of `edges`; 0 leaves it out.
         num_heads: Attention heads; must divide `channels`.
         head_channels: Hidden width of the classifier.
         dropout: Probability that a channel is dropped in training.
@@ -339,12 +339,12 @@ class PyramidConfig:
     channels: int = 128
     num_scales: int = 4
     units: Literal["pairs", "sentences"] = "pairs"
-    top_down: Literal["sum", "gate", "none"] = "sum"
+    top_down: Literal["none", "sum", "gate"] = "none"
     edges: tuple[str, ...] = ("adjacent", "tree", "similar")
     num_similar: int = 4
     least_similarity: float = 0.3
     similarity_temperature: float = 0.05
-    num_layers: int = 2
+    num_layers: int = 0
     num_heads: int = 4
     head_channels: int = 128
     dropout: float = 0.1
@@ -366,6 +366,13 @@ class PyramidConfig:
         _require(
             set(self.edges) <= set(kinds),
             f"model.edges must be among {', '.join(kinds)}, got {self.edges}.",
+        )
+        of_graph = ("edges", "num_similar", "least_similarity", "similarity_temperature", "num_heads")
+        idle = [name for name in of_graph if getattr(self, name) != getattr(PyramidConfig, name)]
+        _require(
+            self.num_layers > 0 or not idle,
+            f"{', '.join(f'model.{name}' for name in idle)} would do nothing without a graph, which "
+            "model.num_layers=0 leaves out; set model.num_layers to 1 or more, or take the preset pyramid-graph.",
         )
         _require(
             -1 <= self.least_similarity <= 1,
@@ -560,20 +567,20 @@ class Config:
         Raises:
             ConfigError: A name is unknown or a value does not fit.
         """
-        config = self
+        sections = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        changes: dict[str, dict[str, Any]] = {}
         for name, value in settings.items():
-            section_name, _, field_name = name.partition(".")
-            sections = [f.name for f in dataclasses.fields(self)]
-            if section_name not in sections or not field_name:
+            section, _, field = name.partition(".")
+            if section not in sections or not field:
                 raise ConfigError(
                     f"unknown setting {name!r}: expected SECTION.NAME with a section of {', '.join(sections)}."
                 )
-            section = getattr(config, section_name)
             if isinstance(value, str):
                 with contextlib.suppress(json.JSONDecodeError):  # a word, such as nfkc, stays as it is
                     value = json.loads(value)
-            changed = to_dict(section) | {field_name: value}
-            config = dataclasses.replace(
-                config, **{section_name: from_dict(type(section), changed, where=section_name)}
-            )
-        return config
+            changes.setdefault(section, {})[field] = value
+        changed = {
+            name: from_dict(type(sections[name]), to_dict(sections[name]) | fields, where=name)
+            for name, fields in changes.items()
+        }  # all of a section at once, since some fit only together
+        return dataclasses.replace(self, **changed)

@@ -22,6 +22,7 @@ PRESETS: dict[str, Config] = {
         train=TrainConfig(epochs=3, batch_size=16, least_steps=1, learning_rate=5e-3, ema_decay=0.9),
     ),
     "pyramid": Config(model=PyramidConfig()),
+    "pyramid-graph": Config(model=PyramidConfig(top_down="sum", num_layers=2)),
     "paper": Config(  # arXiv 2507.07414, table 9
         graph=GraphConfig(
             lattice_offsets=(tuple(range(2, 21, 2)), tuple(range(3, 18, 2))),

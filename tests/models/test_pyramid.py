@@ -15,7 +15,9 @@ from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
 
+ALL_PARTS = {"model.top_down": "sum", "model.num_layers": 2}
 SMALL = {"model.channels": 16, "model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64}
+SMALL |= ALL_PARTS
 TEXTS = [
     "A slow first half , but then ! what an ending .",
     "good",
@@ -31,6 +33,7 @@ SETTINGS = [
     {"model.num_scales": 1, "model.edges": ["adjacent"]},
     {"model.num_scales": 6, "model.edges": ["similar"], "model.num_layers": 1},
     {"model.num_layers": 0},
+    {"model.num_layers": 0, "model.top_down": "none"},
     {"model.encoder": "table", "model.injected_channels": 3},
     {"model.injected_channels": 3},
     {"model.edges": ["adjacent", "tree", "similar", "small_world"]},
@@ -269,6 +272,10 @@ def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
         ({"model.num_scales": 9}, "model.num_scales must lie in 1..8, got 9"),
         ({"model.least_similarity": 2}, "model.least_similarity must be a cosine"),
         ({"model.similarity_temperature": 0}, "at least 1e-6, got 0.0"),
+        (
+            {"model.num_layers": 0, "model.edges": ["tree"], "model.num_similar": 2},
+            "model.edges, model.num_similar would do nothing without a graph, which model.num_layers=0 leaves out",
+        ),
         ({"model.num_layers": -1}, "model.num_layers must not be negative, got -1"),
         ({"model.dropout": 1}, r"model.dropout must lie in \[0, 1\), got 1.0"),
     ],

@@ -25,10 +25,11 @@ def config(**settings):
     return preset("pyramid").with_settings(SMALL | settings)
 
 
-ALL_EDGES = {"model.edges": ["adjacent", "tree", "similar", "small_world", "document"]}
+ALL_PARTS = {"model.top_down": "sum", "model.num_layers": 2}
+ALL_EDGES = ALL_PARTS | {"model.edges": ["adjacent", "tree", "similar", "small_world", "document"]}
 
 
-@pytest.mark.parametrize("settings", [{}, ALL_EDGES])
+@pytest.mark.parametrize("settings", [{}, ALL_PARTS, ALL_EDGES])
 def test_from_texts_to_a_folder_that_answers_the_same(settings, tiny_texts, tmp_path):
     trained = fit(*tiny_texts, config(**settings))
     assert trained.record["cost"]["mean_flops"] > 0
@@ -46,8 +47,9 @@ def test_from_texts_to_a_folder_that_answers_the_same(settings, tiny_texts, tmp_
     assert again.probabilities([""]).sum() == pytest.approx(1)
 
 
-def test_the_network_alone_learns(tiny_texts):
-    settings = {"train.wide": "none", "train.steps": 200, "train.patience": 100}
+@pytest.mark.parametrize("parts", [{}, ALL_PARTS])
+def test_the_network_alone_learns(parts, tiny_texts):
+    settings = parts | {"train.wide": "none", "train.steps": 200, "train.patience": 100}
     trained = fit(*tiny_texts, config(**settings), validation=tiny_texts)
     answers = predictor_of(trained).predict(tiny_texts[0])
     assert np.mean(np.array(answers) == np.array(tiny_texts[1])) > 0.9

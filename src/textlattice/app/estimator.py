@@ -50,7 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     tuple or set of names a text, or is an indicator matrix [num_texts, num_labels]; predictions have the form of `y`.
 
     Args:
-        preset: Name of the settings to start from: `base`, `tiny`, `paper` or `pyramid`.
+        preset: Name of the settings to start from: `base`, `tiny`, `paper`, `pyramid` or `pyramid-graph`.
         settings: Dotted settings that replace those of the preset, e.g. `{"model.channels": 96}`. Where an
             argument below is given as well, the argument holds.
         epochs: Passes over the rows.
@@ -62,9 +62,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         token_table: Vectors of words from elsewhere, a `TokenTable` or the path of its file.
         tokenizer: Cuts texts in place of the rules for words: a `tokenizer.json`, its folder, or `owner/name` on the
             hub.
-        encoder: With the preset `pyramid`, the language model whose states are read: its folder, or `owner/name` on the
-            hub. It stays as it is, and states are kept in the user's cache, up to 20 GB, unless `train.tune` in the
-            settings lets it learn.
+        encoder: With `pyramid` or `pyramid-graph`, the language model whose states are read: its folder, or
+            `owner/name` on the hub. It stays as it is, and states are kept in the user's cache, up to 20 GB, unless
+            `train.tune` in the settings lets it learn.
         task: What a label is: `single`, `multi` or `ordinal` (one of several in an order); `auto` takes lists and
             indicator matrices for any number of labels a text, and never infers an order.
         label_order: Labels from lowest to highest, for `ordinal`; None takes ascending numbers.

@@ -108,7 +108,7 @@ class PyramidBatch(Generic[ArrayT]):
             by side; None where the encoder is another.
         pieces: What a language model reads that learns; None where there is none.
         scales: Units, the tokens first.
-        units: Units as nodes of a graph.
+        units: Units as nodes of a graph; None without a graph.
         ngrams: What the wide branch reads; None where only the network is trained.
     """
 
@@ -117,5 +117,5 @@ class PyramidBatch(Generic[ArrayT]):
     states: ArrayT | None
     pieces: PieceWindows[ArrayT] | None
     scales: tuple[Scale[ArrayT], ...]
-    units: Units[ArrayT]
+    units: Units[ArrayT] | None
     ngrams: Ngrams[ArrayT] | None

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from textlattice.batch.collate import Collator, distinct_forms, documents_of
-from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch
+from textlattice.batch.pyramid_batch import PieceWindows, PyramidBatch, Scale, Units
 from textlattice.batch.scales import make_scales, make_units
 from textlattice.config import PyramidConfig
 from textlattice.graph.neighbours import NeighbourTable, neighbour_table
@@ -91,15 +91,18 @@ class PyramidCollator:
             states=None if self.encoder is None else self.encoder.states(documents),
             pieces=None if self.pieces is None else self.pieces.pieces(documents),
             scales=scales,
-            units=make_units(
-                scales,
-                adjacent="adjacent" in self.model.edges,
-                tree="tree" in self.model.edges,
-                document="document" in self.model.edges,
-                num_children=self.model.child_slots,
-                small_world=self._small_world(doc_ptr, salt),
-            ),
+            units=self._units(scales, salt) if self.model.num_layers else None,
             ngrams=self.words.ngrams(keys[form], doc_ptr) if ngrams else None,
+        )
+
+    def _units(self, scales: tuple[Scale[np.ndarray], ...], salt: int) -> Units[np.ndarray]:
+        return make_units(
+            scales,
+            adjacent="adjacent" in self.model.edges,
+            tree="tree" in self.model.edges,
+            document="document" in self.model.edges,
+            num_children=self.model.child_slots,
+            small_world=self._small_world(scales[0].documents.doc_ptr, salt),
         )
 
     def _small_world(self, doc_ptr: Int32[np.ndarray, " doc_bounds"], salt: int) -> NeighbourTable | None:

@@ -272,7 +272,7 @@ class PyramidClassifier(WideAndDeep):
         return units
 
     def descend(self, units: list[Tensor], scales: tuple[Scale[Tensor], ...]) -> list[Tensor]:
-        """The same units, each told of the larger one it is part of."""
+        """The same units smoothed; with a way down each is told of the larger one it is part of."""
         highest = scales[-1]
         told = [self.top(units[-1], highest.documents.doc_index, units[-1], highest.parent)]
         for descent, own, scale in reversed([*zip(self.descents, units[:-1], scales[:-1], strict=True)]):

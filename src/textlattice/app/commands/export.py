@@ -19,7 +19,7 @@ def export(
     """Write a trained model as ONNX, which needs no PyTorch.
 
     The new folder gives the same answers through predict, evaluate, explain and info. Models of the presets base and
-    tiny are exported; those of paper and pyramid need PyTorch.
+    tiny are exported; those of paper and of the pyramids need PyTorch.
 
     \b
     Example:

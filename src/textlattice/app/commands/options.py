@@ -47,8 +47,8 @@ EncoderOption = Annotated[
     typer.Option(
         "--encoder",
         metavar="NAME",
-        help="With --preset pyramid: the language model whose states are read, its folder or owner/name on the "
-        "hub; kept in the model.",
+        help="With --preset pyramid or pyramid-graph: the language model whose states are read, its folder or "
+        "owner/name on the hub; kept in the model.",
         show_default=False,
     ),
 ]
