@@ -317,18 +317,8 @@ language model, which are read once and kept, so shares of time are rough; how l
 benchmark has read them before, stands below the tables. With ≤ it was not told apart.
 """
 COLUMNS = (
-    *(
-        "row",
-        "seeds",
-        "accuracy",
-        "±",
-        "to the first row",
-        "network alone",
-        "macro F1",
-        "precision",
-        "recall",
-    ),
-    *("AUC", "ece", "training"),
+    *("row", "seeds", "accuracy", "±", "to the first row", "network alone"),
+    *("macro F1", "precision", "recall", "AUC", "ece", "training"),
 )
 TITLES = {
     "ablations": "### All parts of the published system, without each, and with more\n",

@@ -162,6 +162,7 @@ def test_of_one_scale_without_a_graph_a_mean_and_two_layers_are_left():
         model.readout.norms[0].scale.uniform_(0.5, 2)
         model.readout.norms[0].shift.normal_()
     batch = batch_of(collator, documents)
+    assert batch.units is None
     with torch.inference_mode():
         found = model.deep_logits(batch)
         tokens = model.read_states(batch)[0]
