@@ -54,7 +54,7 @@ def test_short_work_is_silent_but_for_notes_and_epochs(capsys):
     assert capsys.readouterr().err.splitlines() == [
         "a [note] with brackets",
         "epoch 1: loss 0.5000, held-out log loss 0.2500, accuracy 50.0 % "
-        "(n-grams alone 40.0 %, graph alone 30.0 %)",
+        "(n-grams alone 40.0 %, network alone 30.0 %)",
     ]
 
 

@@ -157,7 +157,7 @@ class _Shown(Progress):
         parts.append(f"held-out log loss {record['log_loss']:.4f}, {words} {percent(record[measure])}")
         if f"wide_{measure}" in record:
             wide, deep = percent(record[f"wide_{measure}"]), percent(record[f"deep_{measure}"])
-            parts.append(f"(n-grams alone {wide}, graph alone {deep})")
+            parts.append(f"(n-grams alone {wide}, network alone {deep})")
         self.note(" ".join(parts))
 
     @property

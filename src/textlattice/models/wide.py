@@ -11,7 +11,7 @@ from textlattice.batch.text_batch import Ngrams
 class Wide(nn.Module):
     """Sum of one weight row for each distinct known n-gram of a document, plus a bias.
 
-    Fitted on its own (`training/wide.py`), never by gradients of the graph network.
+    Fitted on its own (`training/wide.py`), never by gradients of the network.
 
     Args:
         num_ngrams: Known n-grams.

@@ -1,4 +1,4 @@
-"""The graph network, trained on its own loss: steps, schedule, average of weights, time budget."""
+"""The network, trained on its own loss: steps, schedule, average of weights, time budget."""
 
 import dataclasses
 import math
@@ -282,7 +282,7 @@ def _prefetched(
 def network_logits(
     model: Classifier, collator: BatchMaker, documents: Sequence[Document]
 ) -> Float[np.ndarray, "num_docs num_outputs"]:
-    """Logits of the graph network alone, in evaluation mode.
+    """Logits of the network alone, in evaluation mode.
 
     Raises:
         TrainingError: One is not finite.

@@ -407,7 +407,7 @@ def _branches(figures: dict[str, Any], measure: str, *, wide: bool) -> list[tupl
         return []
     return [
         ("  n-grams alone", percent(figures.get(f"wide_{measure}"))),
-        ("  graph network alone", percent(figures.get(f"deep_{measure}"))),
+        ("  network alone", percent(figures.get(f"deep_{measure}"))),
     ]
 
 
