@@ -233,10 +233,8 @@ def _print_figures(models: list[dict[str, Any]]) -> None:
                     number(model["attack"]["num_rows"]),
                     percent(model["attack"]["accuracy"]),
                     percent(model["attack"]["accuracy_under_attack"]),
-                    ""
-                    if model["attack"]["median_queries"] is None
-                    else number(model["attack"]["median_queries"]),
-                    "" if model["attack"]["mean_edits"] is None else number(model["attack"]["mean_edits"]),
+                    number(model["attack"]["median_queries"], 0),
+                    number(model["attack"]["mean_edits"], 1),
                 )
                 for model in models
             ],
