@@ -121,6 +121,7 @@ SENSITIVITY = {
     "pyramid, 256 channels": Ours(settings={"model.channels": 256}),
     "pyramid, half the learning rate": Ours(settings={"train.learning_rate": 1e-3}),
     "pyramid, twice the learning rate": Ours(settings={"train.learning_rate": 4e-3}),
+    "pyramid, four passes": Ours(settings={"train.epochs": 4}),
     "pyramid, one layer of the language model": Ours(settings={"model.num_states": 1}),
     "pyramid, four layers of the language model": Ours(settings={"model.num_states": 4}),
     "graph of one layer": Ours(settings={"model.num_layers": 1}),
