@@ -198,14 +198,12 @@ interval of a paired bootstrap over test rows. *Noise in training* is `train.noi
 `text.fold_confusables=true`, *both* is both: all letters that `homoglyph` draws are among those folded, so this
 column says that the fold works, not what other letters would do. *Texts normalised* reads what our reader leaves.
 *Attacked* is the accuracy that an attack on single characters leaves, with half of its 95 % interval, and that before
-it; against folded confusables half of its edits do nothing. Attacks up to 2026-11-28 (frozen MiniLM,
-our own encoder without defences) tried a fifth of the words, and no more where edits were not taken; the pyramid over
-our own encoder without defences is that of before two later changes (docs/experiments.md). All
-pyramids and the models named base hold the wide branch, which is always fitted on clean texts. A model that reads 256
-tokens reads less of a long text the more noise cuts its words to pieces. The results keep macro F1, calibration
-error, the share of answers that change and the deviation between draws of every point; the margins of `char_svm` are
-no probabilities, so its calibration says nothing. *Training* is without the states of a frozen language model, see
-[there](pyramid.md).
+it; against folded confusables half of its edits do nothing. The attack on frozen MiniLM is that of 2026-11-28, which
+tried a fifth of the words, and no more where edits were not taken. All pyramids and the models named base hold the
+wide branch, which is always fitted on clean texts. A model that reads 256 tokens reads less of a long text the more
+noise cuts its words to pieces. The results keep macro F1, calibration error, the share of answers that change and the
+deviation between draws of every point; the margins of `char_svm` are no probabilities, so its calibration says
+nothing. *Training* is without the states of a frozen language model, see [there](pyramid.md).
 """
 COLUMNS = (
     *("model", "seeds", "accuracy", "area", "seen", "untrained", "area less that of tfidf_lr"),
