@@ -136,7 +136,7 @@ RUNS = [
 def test_the_page():
     page = stress_study.page(RUNS)
     assert (
-        "| base | 2 | 50.00 | 0.500 | 0.512 | 0.475 | +0.062 (+0.000 to +0.188) | – | truncation | 0.700 | "
+        "| base | 2 | 50.00 | 27.50 | 0.500 | 0.512 | 0.475 | +0.062 (+0.000 to +0.188) | – | truncation | 0.700 | "
         "0.650 | 0.600 | 0.550 | 0.500 | 0.450 | 0.400 | 0.350 | 0.300 | 25.0 ± 42.4 of 100.00 | 1.5 min |"
         in page
     )
@@ -151,7 +151,12 @@ def test_the_page():
 
 def test_models_without_a_seed_in_common_are_not_compared():
     page = stress_study.page([entry("tfidf_lr", 0.5), entry("base", 0.75, seed=1)])
-    assert "| base | 1 | 75.00 | 0.600 | 0.613 | 0.575 | – | – |" in page
+    assert "| base | 1 | 75.00 | 45.00 | 0.600 | 0.613 | 0.575 | – | – |" in page
+
+
+def test_accuracy_under_noise_counts_from_chance():
+    page = stress_study.page([entry("base", 0.75) | {"chance": 0.5}])
+    assert "| base | 1 | 75.00 | 65.00 | 0.600 |" in page
 
 
 def test_each_way_of_measuring_has_its_section():
