@@ -294,7 +294,7 @@ def test_families_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert entry["key"] == {"benchmark": "families", "threads": 1, "repeats": 2}
     assert [(kind["num_documents"], kind["num_tokens"]) for kind in entry["kinds"]] == [(3, 12)]
     for kind in entry["kinds"]:
-        assert list(kind["models"]) == ["base", "paper", "pyramid", "tfidf_lr"]
+        assert list(kind["models"]) == ["base", "paper", "pyramid", "pyramid-graph", "tfidf_lr"]
         for name, model in kind["models"].items():
             parts = {"predicted", "trained"} & set(model)
             assert parts == ({"predicted"} if name == "tfidf_lr" else {"predicted", "trained"})
