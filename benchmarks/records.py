@@ -1,5 +1,7 @@
 """Result files: `results/<what>_<hardware>_<date>.json`, one entry a run, extended and never half written.
 
+A file that has grown large is followed by another, `..._<date>_02.json`; a run that is made again stays in its own.
+
 A file holds `what`, `machine` and `entries`. An entry holds `key` (what was asked for: a second run of it is
 skipped), `commit`, `versions`, `finished`, `load` (processes that wanted a core, the mean of the last
 minute) and its own figures.
@@ -23,6 +25,8 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+LARGE = 500_000
+"""Bytes of a file to which no new entry is added."""
 _PACKAGES = ("textlattice", "numpy", "scikit-learn", "torch")
 
 
@@ -40,13 +44,12 @@ def entries(what: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
 
 def find(what: str, key: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any] | None:
     """The entry of a key, if some file of this machine has it."""
-    path = _path(what, folder)
-    found = _load(path, what)["entries"] if path.exists() else []
-    return next((entry for entry in found if entry["key"] == key), None)
+    found = [entry for path in _paths(what, folder) for entry in _load(path, what)["entries"]]
+    return next((entry for entry in reversed(found) if entry["key"] == key), None)
 
 
 def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = RESULTS) -> Path:
-    """Adds an entry to the file of this machine, in place of one with the same key; returns the file."""
+    """Adds an entry to the newest file of this machine, in place of one with the same key; returns the file."""
     load = round(os.getloadavg()[0], 2)  # of the machine, in processes
     entry = {
         "key": key,
@@ -58,7 +61,7 @@ def add(what: str, key: dict[str, Any], figures: dict[str, Any], folder: Path = 
     entry = without_paths(entry)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        path = _path(what, folder)
+        path = _path_for(what, key, folder)
         record = _load(path, what)
         record["entries"] = [*(old for old in record["entries"] if old["key"] != key), entry]
         aside = path.with_suffix(".tmp")
@@ -129,15 +132,29 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _path(what: str, folder: Path) -> Path:
-    """The newest file of this machine, or the one to make today."""
+def _path_for(what: str, key: dict[str, Any], folder: Path) -> Path:
+    """Where an entry belongs: the file that has its key, else the newest, or the one to make today."""
+    paths = _paths(what, folder)
+    for path in reversed(paths):
+        if any(entry["key"] == key for entry in _load(path, what)["entries"]):
+            return path
+    if paths and paths[-1].stat().st_size <= LARGE:
+        return paths[-1]
+    name = f"{what}_{_hardware()}_{_now()[:10]}"
+    number = sum(path.stem.startswith(name) for path in paths) + 1
+    return folder / (f"{name}_{number:02d}.json" if number > 1 else f"{name}.json")
+
+
+def _paths(what: str, folder: Path) -> list[Path]:
+    """The files of this machine, the newest last."""
+    return sorted(folder.glob(f"{what}_{_hardware()}_*.json"), key=lambda path: path.stem)
+
+
+def _hardware() -> str:
     here = machine()
     name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", here["cpu"])
     slug = "-".join(re.findall("[a-z0-9.]+", name.lower())) or "cpu"
-    hardware = f"{slug}-{here['cores']}-core{'s' if here['cores'] > 1 else ''}"
-    return max(
-        folder.glob(f"{what}_{hardware}_*.json"), default=folder / f"{what}_{hardware}_{_now()[:10]}.json"
-    )
+    return f"{slug}-{here['cores']}-core{'s' if here['cores'] > 1 else ''}"
 
 
 def _load(path: Path, what: str) -> dict[str, Any]:

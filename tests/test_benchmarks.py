@@ -104,6 +104,23 @@ def test_an_entry_is_added_found_and_replaced(tmp_path):
     assert set(found[0]["versions"]) >= {"python", "torch", "textlattice"}
 
 
+def test_a_large_file_is_followed_by_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "LARGE", 0)
+    keys = [KEY | {"seed": seed} for seed in range(3)]
+    paths = [records.add("accuracy", key, {"value": key["seed"]}, tmp_path) for key in keys]
+    first = paths[0].stem
+    assert [path.stem for path in paths] == [first, f"{first}_02", f"{first}_03"]
+    assert records.add("accuracy", keys[1], {"value": 7}, tmp_path) == paths[1]
+    assert [records.find("accuracy", key, tmp_path)["value"] for key in keys] == [0, 7, 2]
+    assert sorted(entry["value"] for entry in records.entries("accuracy", tmp_path)) == [0, 2, 7]
+    monkeypatch.undo()
+    assert records.add("accuracy", KEY | {"seed": 3}, {}, tmp_path) == paths[2]
+
+
+def test_no_file_of_results_is_large():
+    assert max(path.stat().st_size for path in records.RESULTS.glob("*.json")) < 1_000_000
+
+
 def test_of_two_machines_the_newest_run_counts(tmp_path):
     for name, finished in [("a", "2024-01-02"), ("b", "2024-01-01")]:
         entry = {"key": KEY, "finished": finished, "value": name}
