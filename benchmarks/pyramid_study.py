@@ -98,7 +98,7 @@ ABLATIONS = {
     "one scale": Ours(preset=ALL_PARTS, settings={"model.num_scales": 1}),
     "two scales": Ours(preset=ALL_PARTS, settings={"model.num_scales": 2}),
     "graph, no top-down path": Ours(settings=GRAPH),
-    "top-down by a gate": Ours(settings=GRAPH | {"model.top_down": "gate"}),
+    "top-down by a gate": Ours(preset=ALL_PARTS, settings={"model.top_down": "gate"}),
     "sentences as largest units": Ours(preset=ALL_PARTS, settings={"model.units": "sentences"}),
     "no tree edges": Ours(preset=ALL_PARTS, settings={"model.edges": ["adjacent", "similar"]}),
     "no similarity edges": Ours(preset=ALL_PARTS, settings={"model.edges": ["adjacent", "tree"]}),

@@ -225,17 +225,9 @@ def _print_figures(models: list[dict[str, Any]]) -> None:
             ],
         )
     if "attack" in models[0]:
+        from textlattice.app.report.stress import attack_rows
+
         print_table(
             ["model, attacked", "rows", "accuracy", "under attack", "queries", "edits"],
-            [
-                (
-                    model["name"],
-                    number(model["attack"]["num_rows"]),
-                    percent(model["attack"]["accuracy"]),
-                    percent(model["attack"]["accuracy_under_attack"]),
-                    number(model["attack"]["median_queries"], 0),
-                    number(model["attack"]["mean_edits"], 1),
-                )
-                for model in models
-            ],
+            attack_rows(models),
         )

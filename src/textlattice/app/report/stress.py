@@ -77,9 +77,9 @@ def _at_highest(model: dict[str, Any]) -> str:
     return f"<h2>{escape(model['name'])}, {100 * first['level']:g} % spoiled</h2>\n{table(heads, rows)}"
 
 
-def _attacks(models: Sequence[dict[str, Any]]) -> list[str]:
-    """What an attack on single characters does to each."""
-    rows = [
+def attack_rows(models: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What an attack on single characters does to each: name, texts, accuracy, that under attack, queries, edits."""
+    return [
         (
             model["name"],
             number(found["num_rows"]),
@@ -91,11 +91,14 @@ def _attacks(models: Sequence[dict[str, Any]]) -> list[str]:
         for model in models
         for found in [model["attack"]]
     ]
+
+
+def _attacks(models: Sequence[dict[str, Any]]) -> list[str]:
     return [
         "<h2>Attacked, character by character</h2>",
         f'<p class="note">At most {models[0]["attack"]["budget"]:,} queries a text; queries (median) and edits (mean) '
         "of attacks that succeed.</p>",
-        table(("model", "texts", "accuracy", "under attack", "queries", "edits"), rows),
+        table(("model", "texts", "accuracy", "under attack", "queries", "edits"), attack_rows(models)),
     ]
 
 
