@@ -312,6 +312,13 @@ def test_times_of_other_machines_are_told_apart():
     page = pyramid_study.page(runs)
     assert "closes 50 %, in 200 % of the time" in page
     assert "read in 1.0 min." in page
+    others = ("pyramid, one layer of the language model", "frozen MiniLM + LR, 256 tokens")
+    runs += [entry(row, [1, 1, 1, 0], read_seconds=90.0) for row in others]  # they read other states
+    runs += [entry("pyramid, 64 channels", [1, 1, 1, 0], read_seconds=66.0)]
+    runs[-1]["key"]["held_out"] = 2  # the training rows are the same
+    page = pyramid_study.page(runs)
+    assert "closes 50 %, in 210 % of the time" in page
+    assert page.count("read in 1.1 min.") == 2
 
 
 def test_folds_are_put_together():

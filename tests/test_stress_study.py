@@ -97,7 +97,7 @@ def test_wrong_labels_from_the_command_line(stress):
     assert "families" not in entries[0]
     assert entries[0]["num_test"] == 20  # all of them, for clean answers are cheap
     page = stress_study.page(entries)
-    assert "| model | 0 % | 30 % |" in page
+    assert "| model | seeds | 0 % | 30 % |" in page
     with pytest.raises(SystemExit, match=r"--label-noise must lie in \[0, 1\), got 1.5"):
         stress("--label-noise", "1.5")
 
@@ -112,6 +112,12 @@ def entry(model, accuracy, *, seed=0, label_noise=None, name="imdb", area=0.8):
         family: {
             "relative_area": area - 0.05 * place,
             "accuracy": [accuracy, accuracy - 0.1],
+            **{
+                "macro_f1": [0.5, 0.4],
+                "ece": [0.01, 0.25],
+                "flip_rate": [0.0, 0.125],
+                "deviation": [0.0, 0.02],
+            },
         }
         for place, family in enumerate(FAMILIES)
     }
@@ -143,10 +149,26 @@ def test_the_page():
     assert page.index("## ag_news") < page.index("## imdb")
     assert page.index("| base | 2 |") < page.index("| tfidf_lr | 1 |")
     assert "](stress_imdb.svg)" in page
-    assert "| model | 0 % | 10 % | 30 % |" in page
-    assert "| base | – | 37.50 | – |" in page
-    assert "| tfidf_lr | 50.00 | – | 25.00 |" in page
+    assert "| model | seeds | 0 % | 10 % | 30 % |" in page
+    assert "| base | 2 | – | 37.50 | – |" in page
+    assert "| tfidf_lr | 1 | 50.00 | – | 25.00 |" in page
     assert "being made" in stress_study.page([])
+
+
+def test_figures_at_the_highest_level():
+    page = stress_study.page([entry("base", 0.75), entry("base", 0.25, seed=1)])
+    assert "At 20 %, means over kinds:" in page
+    assert "| base | 40.00 | 40.00 | 0.2500 | 12.50 | 2.00 |" in page
+    once = entry("base", 0.75)
+    once["key"]["draws"] = 1
+    assert "| base | 65.00 | 40.00 | 0.2500 | 12.50 | – |" in stress_study.page([once])
+
+
+def test_goals_are_answered_where_both_were_run():
+    page = stress_study.page([entry("pyramid", 0.75), entry("tfidf_lr", 0.5), entry("base", 0.5)])
+    assert "- The relative area of `pyramid` less that of tfidf_lr: +0.062 (" in page
+    assert "fine-tuned MiniLM, 256 tokens: " not in page
+    assert "- The relative area" not in stress_study.page(RUNS)
 
 
 def test_models_without_a_seed_in_common_are_not_compared():

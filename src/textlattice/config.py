@@ -359,6 +359,10 @@ class PyramidConfig:
         _require_not_negative(self, "injected_channels", "state_channels", "num_layers")
         _require(self.num_scales <= 8, f"model.num_scales must lie in 1..8, got {self.num_scales}.")
         _require(
+            self.num_scales > 1 or self.units == "pairs",
+            f"model.units={self.units} would do nothing with model.num_scales=1; set it to 2 or more.",
+        )
+        _require(
             self.channels % self.num_heads == 0,
             f"model.num_heads must divide model.channels, got {self.num_heads} and {self.channels}.",
         )
@@ -521,6 +525,15 @@ class TrainConfig:
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
         _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
         _require_seed("train.seed", self.seed)
+        of_tuning = (
+            ("tune_learning_rate", "tune_bfloat16", "lora_rank") if self.tune == "none" else ("lora_rank",)
+        )
+        idle = [name for name in of_tuning if getattr(self, name) != getattr(TrainConfig, name)]
+        _require(
+            self.tune == "lora" or not idle,
+            f"{', '.join(f'train.{name}' for name in idle)} would do nothing with train.tune={self.tune}; set "
+            f"train.tune to {'lora' if 'lora_rank' in idle else 'lora or full'}.",
+        )
 
     @property
     def tune_rate(self) -> float:

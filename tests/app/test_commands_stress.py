@@ -42,7 +42,9 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     ours = result["models"][0]
     assert ours["num_rows"] == 20
     assert [*ours["families"]] == ["typo", "invisible"]
-    assert ours["families"]["invisible"]["relative_area"] == 1.0  # what cannot be seen is not read
+    assert ours["families"]["invisible"]["relative_area"] == pytest.approx(
+        1
+    )  # what cannot be seen is not read
     low, high = ours["interval"]
     assert low <= ours["relative_area"] <= high <= 1.2
     assert f"({low:.3f} to {high:.3f})" in content
@@ -83,7 +85,7 @@ def test_wrong_arguments(cli, tiny_folder, reviews, arguments, message):
 
 def test_a_kind_of_noise_that_touches_no_text_is_told(cli, tiny_folder, tmp_path):
     path, page = tmp_path / "rows.jsonl", tmp_path / "noise.html"
-    rows = [{"text": text, "label": "good"} for text in ("很好吃 下次还来", "味道一般 太慢了")]
+    rows = [{"text": "很好吃 下次还来", "label": "good"}, {"text": "味道一般 太慢了", "label": "bad"}]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     words = ("stress", tiny_folder, path, "--draws", "1", "--attack", "5")
     ran = cli(*words, "--family", "case", "--family", "truncation", "--html", page)
@@ -94,6 +96,52 @@ def test_a_kind_of_noise_that_touches_no_text_is_told(cli, tiny_folder, tmp_path
     ran = cli(*words, "--family", "case")
     assert ran.code == 1
     assert "no noise of case changes any of these 2 texts" in ran.err
+
+
+def test_rows_that_flatter_or_wrong_the_model_are_told(cli, tiny_folder, reviews, tiny_texts, tmp_path):
+    ran = cli("stress", tiny_folder, reviews, *SHORT)
+    assert ran.code == 0, ran.err
+    assert f"{reviews}: 20 of 20 rows have a text that the model was trained on; they flatter it." in ran.err
+    path = tmp_path / "odd.jsonl"
+    labels = ["good", "odd", "bad"]
+    rows = [
+        {"text": f"new {text}", "label": label} for text, label in zip(tiny_texts[0], labels, strict=False)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    ran = cli("stress", tiny_folder, path, *SHORT)
+    assert f"{path}: 1 rows with labels that the model does not know: odd (1)" in ran.err
+    assert "trained on" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--budget", "50"), "goes with --attack alone"),
+        (("--baseline", "majority"), "goes with --train alone"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(cli, tiny_folder, reviews, words, message):
+    ran = cli("stress", tiny_folder, reviews, *words)
+    assert ran.code == 2
+    assert message in ran.err
+
+
+def test_a_family_given_twice_counts_once(cli, tiny_folder, reviews):
+    once, twice = (
+        json.loads(cli("stress", tiny_folder, reviews, *SHORT, *more, "--json").out)
+        for more in ((), ("--family", "typo"))
+    )
+    assert once == twice
+
+
+def test_a_model_that_knows_nothing_has_nothing_to_lose(cli, tiny_folder, reviews, tiny_texts, tmp_path):
+    path = tmp_path / "turned.jsonl"
+    turned = {"good": "bad", "bad": "good"}
+    rows = [{"text": text, "label": turned[label]} for text, label in zip(*tiny_texts, strict=True)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    ran = cli("stress", tiny_folder, path, *SHORT, "--min-relative-auc", "0.1")
+    assert ran.code == 1
+    assert "no better than always the same answer" in ran.err
 
 
 @pytest.mark.parametrize(

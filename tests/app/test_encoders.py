@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.models import write_bert
-from textlattice import TextClassifier
+from textlattice import TextClassifier, load
 from textlattice.encoders.language_model import open_encoder
 
 SMALL = {"model.channels": 16, "model.head_channels": 8, "train.batch_size": 16}
@@ -47,6 +47,17 @@ def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
     assert "parameters of the language model" in cli("info", folder).out
     assert json.loads(cli("evaluate", folder, reviews, "--json").out)["num_rows"] == 60
     assert "which is not exported" in cli("export", folder, "-o", tmp_path / "onnx").err
+    found = json.loads(cli("stress", folder, reviews, "--limit", "20", "--draws", "1", "--json").out)[
+        "models"
+    ][0]
+    assert len(found["families"]) == 9
+    assert {len(curve["points"]) for curve in found["families"].values()} == {6}
+    assert found["families"]["invisible"]["relative_area"] == pytest.approx(1)
+    predictor = load(folder)
+    texts = ["a hopeless film", "", "hope " * 300, "film", "what a hopeful end"]
+    together = predictor.probabilities(texts)
+    for text, answer in zip(texts, together, strict=True):
+        np.testing.assert_allclose(predictor.probabilities([text])[0], answer, atol=1e-4)
 
 
 def test_a_language_model_learns_on_request(cli, bert, reviews, tmp_path):
@@ -78,6 +89,23 @@ def test_a_folder_without_room_for_all_states_is_told(cli, bert, reviews, tmp_pa
     assert ran.code == 0, ran.err
     assert ("give it more by --state-cache-gb" in ran.err) == told
     assert sum(path.stat().st_size for path in states.glob("*/*")) <= float(gigabytes) * 1e9
+
+
+def test_what_would_do_nothing_is_refused(cli, bert, reviews, tmp_path):
+    words = ["train", reviews, "-o", tmp_path / "model", "--preset", "pyramid", "--steps", "3"]
+    ran = cli(*words, "--encoder", bert, "--state-cache", reviews)
+    assert ran.code == 2
+    assert "is a file" in ran.err
+    for more, message in (
+        (["--set", "model.num_states=3"], "model.num_states=3 would do nothing without a language model"),
+        (
+            ["--encoder", bert, "--set", "model.encoder=table"],
+            "goes with a token table, got a language model",
+        ),
+    ):
+        ran = cli(*words, *more)
+        assert ran.code == 1
+        assert message in ran.err
 
 
 def kept_in(states, gigabytes, reviews, bert):
@@ -119,7 +147,10 @@ def test_it_is_compared_with_baselines(cli, bert, reviews, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--encoder", "BERT"], "--encoder goes with --preset pyramid, got a model of the family cnn_gnn"),
+        (
+            ["--encoder", "BERT"],
+            "--encoder goes with --preset pyramid or pyramid-graph, got a model of the family cnn_gnn",
+        ),
         (["--encoder", "nowhere", "--preset", "pyramid"], "nowhere: expected a folder with tokenizer.json"),
         (
             ["--encoder", "BERT", "--preset", "pyramid", "--tokenizer", "BERT"],

@@ -139,7 +139,8 @@ def test_a_training_changes_the_copy_alone_and_keeps_it_as_a_frozen_model(kind, 
     )
     texts, labels = tiny_texts
     before = encoder.digest
-    settings = SMALL | {"train.tune": how, "train.tune_learning_rate": 1e-2, "train.lora_rank": 2}
+    rank = {"train.lora_rank": 2} if how == "lora" else {}
+    settings = SMALL | rank | {"train.tune": how, "train.tune_learning_rate": 1e-2}
     trained = fit(texts, labels, preset("pyramid").with_settings(settings), encoder=encoder)
     encoder._digest = None
     assert encoder.digest == before
@@ -163,9 +164,8 @@ def test_a_language_model_learns_what_the_layers_above_cannot(encoder):
     settings = SMALL | {"train.wide": "none", "train.steps": 150, "train.patience": 100}
     found = {}
     for how in ("none", "full"):
-        config = preset("pyramid").with_settings(
-            settings | {"train.tune": how, "train.tune_learning_rate": 1e-2}
-        )
+        rate = {} if how == "none" else {"train.tune_learning_rate": 1e-2}
+        config = preset("pyramid").with_settings(settings | rate | {"train.tune": how})
         trained = fit(texts, labels, config, encoder=blank, validation=(texts, labels))
         answers = predictor_of(trained).predict(texts)
         found[how] = np.mean(np.array(answers) == np.array(labels))
@@ -206,6 +206,15 @@ def test_without_a_language_model_nothing_can_be_tuned(tiny_texts):
         (
             {"train.tune_learning_rate": -1.0},
             "train.tune_learning_rate must be positive and finite, got -1.0",
+        ),
+        (
+            {"train.tune_learning_rate": 1e-3, "train.tune_bfloat16": True},
+            "train.tune_learning_rate, train.tune_bfloat16 would do nothing with train.tune=none; set train.tune to "
+            "lora or full",
+        ),
+        (
+            {"train.tune": "full", "train.lora_rank": 4},
+            "train.lora_rank would do nothing with train.tune=full",
         ),
     ],
 )

@@ -99,6 +99,23 @@ def test_the_graph_begins_at_nothing():
     assert (gradient != 0).all()
 
 
+def test_each_type_of_edge_has_a_bias_of_its_own():
+    """Shut by its bias, a type of edge is as if it were not there."""
+    _, documents, model, collator = made({"model.edges": ["adjacent", "tree"]})
+    _, _, without, fewer = made({"model.edges": ["adjacent"]})
+    weights = model.state_dict()
+    for name in [name for name in weights if "slot_bias" in name]:
+        weights[name] = weights[name].normal_()[:5]  # itself and two on either side
+    without.load_state_dict(weights)
+    with torch.inference_mode():
+        both = model.deep_logits(batch_of(collator, documents))
+        for layer in layers_of(model):
+            layer.attention.slot_bias[5:] = -1e9
+        shut = model.deep_logits(batch_of(collator, documents))
+        torch.testing.assert_close(shut, without.deep_logits(batch_of(fewer, documents)), atol=1e-5, rtol=0)
+    assert not torch.allclose(both, shut, atol=1e-3)
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_no_gradient_reaches_another_document(settings):
     _, documents, model, collator = made(settings)
@@ -146,8 +163,7 @@ def test_every_parameter_is_heard(settings):
     logits.square().sum().backward()
     silent = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     alone = ["readout.score.weight"] if settings.get("model.num_scales") == 1 else []  # one scale weighs 1
-    similar = [name for name in silent if "slot_bias" in name]
-    assert [name for name in silent if name not in similar] == alone
+    assert silent == alone
 
 
 def test_of_one_scale_without_a_graph_a_mean_and_two_layers_are_left():
@@ -274,6 +290,10 @@ def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
         (
             {"model.num_layers": 0, "model.edges": ["tree"], "model.num_similar": 2},
             "model.edges, model.num_similar would do nothing without a graph, which model.num_layers=0 leaves out",
+        ),
+        (
+            {"model.num_scales": 1, "model.units": "sentences"},
+            "model.units=sentences would do nothing with model.num_scales=1; set it to 2 or more",
         ),
         ({"model.num_layers": -1}, "model.num_layers must not be negative, got -1"),
         ({"model.dropout": 1}, r"model.dropout must lie in \[0, 1\), got 1.0"),

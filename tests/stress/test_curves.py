@@ -67,6 +67,30 @@ def test_figures_of_a_model_that_sees_one_word(task):
     assert found["worst"]["relative_area"] == min(areas.values())
 
 
+def test_always_the_most_frequent_label_is_guessing():
+    task = Task(labels=("bad", "good"), priors=(0.9, 0.1))
+    texts, labels = [*TEXTS[:10], *TEXTS[1::2][:10]], [*LABELS[:10], *["bad"] * 10]
+
+    def always(texts):
+        return np.tile([0.9, 0.1], (len(texts), 1))
+
+    def falling(asked):
+        return spotter(asked) if asked == texts else always(asked)
+
+    found, right = stress_curves(
+        falling, task, texts, labels, families=["typo"] * 2, levels=[0.0, 0.2], seeds=[0]
+    )
+    assert (found["chance"], found["clean"]["accuracy"]) == (0.75, 1.0)
+    assert right.shape == (1, 2, 20)
+    assert found["relative_area"] == pytest.approx(0.5)  # from all to nothing in one step
+    assert stress_curves(always, task, texts, labels, families=["typo"], seeds=[0])[0]["relative_area"] == 0
+
+
+def test_texts_of_one_label_have_nothing_to_count_from(task):
+    with pytest.raises(DataError, match="expected texts of two labels or more, got 3 of one"):
+        stress_curves(spotter, task, TEXTS[:3], ["good"] * 3)
+
+
 def test_the_interval_is_that_of_rows(task):
     found, _ = stress_curves(spotter, task, TEXTS, LABELS, families=["typo", "case"], seeds=[0, 1])
     low, high = found["interval"]
@@ -93,18 +117,19 @@ def test_a_difference_of_areas_is_paired():
 
 
 def test_a_family_that_changes_no_text_is_left_out(task):
-    texts = ["很好吃 下次还来", "味道一般 太慢了"] * 5
+    texts = [*["很好吃 下次还来", "味道一般 太慢了"] * 4, "还行 很好", "还行 太慢"]
+    labels = ["good"] * 8 + ["bad"] * 2
 
     def model(texts):
         return np.array([(0.2, 0.8) if len(text) > 7 else (0.9, 0.1) for text in texts])
 
-    found, _ = stress_curves(model, task, texts, ["good"] * 10, families=["case", "truncation"], seeds=[0])
+    found, _ = stress_curves(model, task, texts, labels, families=["case", "truncation"], seeds=[0])
     spoiled = {family: curve["spoiled"] for family, curve in found["families"].items()}
     assert spoiled == {"case": 0, "truncation": 1}
     assert found["relative_area"] == found["families"]["truncation"]["relative_area"] < 1
     assert found["worst"]["family"] == "truncation"
     with pytest.raises(DataError, match="no noise of case, ocr changes any of these 10 texts"):
-        stress_curves(model, task, texts, ["good"] * 10, families=["case", "ocr"], seeds=[0])
+        stress_curves(model, task, texts, labels, families=["case", "ocr"], seeds=[0])
 
 
 def test_a_model_that_guesses_has_no_area(task):

@@ -30,8 +30,8 @@ def named_encoder(
     """
     if not isinstance(config.model, PyramidConfig):
         raise ConfigError(
-            f"--encoder goes with --preset pyramid, got a model of the family {config.model.family}; take that "
-            "preset, or make a token table of the language model."
+            "--encoder goes with --preset pyramid or pyramid-graph, got a model of the family "
+            f"{config.model.family}; take one of them, or make a token table of the language model."
         )
     most = int(min(gigabytes, 1e9) * 1e9)
     cache = StateCache(folder or default_folder(), most) if most else None

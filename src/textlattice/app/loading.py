@@ -35,7 +35,8 @@ def load(path: str | PathLike[str]) -> Predictor:
             from textlattice.models.registry import make_engine
             from textlattice.models.weights import load_encoder, load_model
         except ImportError as error:
-            raise MissingExtraError(f"the trained folder {path} (or export it first)", "train") from error
+            advice = " (or export it first)" if isinstance(collator, Collator) else ""
+            raise MissingExtraError(f"the trained folder {path}{advice}", "train") from error
         model = load_model(saved.folder.files, saved.config, saved.task.num_outputs, saved.vocabulary)
         engine = make_engine(model, load_encoder(saved.folder.files, collator, reader))
     return Predictor(engine=engine, task=saved.task, reader=reader)

@@ -90,7 +90,7 @@ class Table:
             if isinstance(label, tuple):
                 raise DataError(
                     f"row {self.rows[place].number} of {self.source} has a list of labels, expected one label a row; "
-                    "for lists of labels use --task multi."
+                    "a model for lists of labels is trained with --task multi."
                 )
             labels.append(label)
         return labels

@@ -1,5 +1,7 @@
 """The pyramid: states of tokens, units of growing size, a graph over the units of all scales, a readout by scale.
 
+The preset `pyramid` has neither the way from large units to small ones nor the graph; `pyramid-graph` has both.
+
 - The encoder gives several states of each token: the lower ones feed small units, the higher ones large units.
 - Units hear the units beside them, their parent and children, and units like them; the last are chosen anew in each
   layer, open by degrees, so that ties change nothing.

@@ -41,15 +41,16 @@ def stress_curves(
     """How answers change as texts are spoiled.
 
     The relative area of a family is the area under its measure, from no noise to the highest level, over that of a
-    model that noise does not touch, both counted from chance: 1 means untouched, 0 guessing. A family that changes none
-    of the texts, such as letters that look alike in Chinese, says nothing of the model and is left out of the mean.
+    model that noise does not touch, both counted from chance: 1 means untouched, 0 guessing. With single labels chance
+    is the share of the most frequent one among the texts, for kappa and macro F1 it is 0. A family that changes none of
+    the texts, such as letters that look alike in Chinese, says nothing of the model and is left out of the mean.
 
     Args:
         probabilities: The model.
         task: Kind and labels; decides.
         texts: Texts to spoil.
         labels: What is right.
-        families: Kinds of noise.
+        families: Kinds of noise; one given twice counts once.
         levels: Strengths, ascending from 0.
         seeds: Draws of the noise; figures are means over them.
         progress: Told of each text that is answered.
@@ -65,7 +66,8 @@ def stress_curves(
 
     Raises:
         ConfigError: A family is unknown, or a level no share.
-        DataError: There is no text, none that any family changes, or levels do not ascend from 0.
+        DataError: There is no text, none that any family changes, texts are of one class alone, or levels do not ascend
+            from 0.
     """
     if not texts or not families or not seeds:
         raise DataError(
@@ -73,10 +75,17 @@ def stress_curves(
         )
     if len(levels) < 2 or levels[0] != 0 or (np.diff(levels) <= 0).any():
         raise DataError(f"stress needs levels that ascend from 0, got {list(levels)}.")
+    families = tuple(dict.fromkeys(families))
     for family in families:
         check_family(family)
     progress, measure = progress or Progress(), MEASURES[task.kind]
-    chance = 1 / len(task.labels) if task.kind == "single" else 0.0
+    targets = task.targets(labels)
+    chance = _chance(targets) if task.kind == "single" else 0.0
+    if chance == 1:
+        raise DataError(
+            f"stress: expected texts of two labels or more, got {len(texts)} of one: always to give it cannot be "
+            "bettered, so there is nothing to count from; give more texts."
+        )
     progress.begin("answering", len(texts) * (1 + len(families) * (len(levels) - 1) * len(seeds)))
 
     def answer(spoiled: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
@@ -84,7 +93,6 @@ def stress_curves(
         progress.advance(len(spoiled))
         return evaluate_answers(task, found, labels, num_bootstrap=0), task.decide(found)
 
-    targets = task.targets(labels)
     clean, decisions = answer(texts)
     if clean[measure] is None:
         raise DataError(
@@ -132,6 +140,11 @@ def stress_curves(
         "families": by_family,
     }
     return figures, right
+
+
+def _chance(targets: Int[np.ndarray, " num_rows"]) -> float:
+    """Accuracy of a guess that is always the most frequent of the labels that the task knows."""
+    return float(np.bincount(targets[targets >= 0]).max(initial=0) / len(targets))
 
 
 def _point(

@@ -199,15 +199,22 @@ def _encoding(config: Config, encoder: LanguageModelEncoder | None, table: Token
     if not isinstance(model, PyramidConfig):
         if encoder is not None:
             raise ConfigError(
-                f"a language model is read by the preset pyramid alone, got a model of the family {model.family}; "
-                "take --preset pyramid, or make a token table of the language model."
+                "a language model is read by the presets pyramid and pyramid-graph, got a model of the family "
+                f"{model.family}; take one of them, or make a token table of the language model."
             )
         return config
     if encoder is None and model.encoder == "language_model":
         raise ConfigError("model.encoder=language_model needs a language model, got none; give it.")
+    if model.encoder == "table" and encoder is not None:
+        raise ConfigError("model.encoder=table goes with a token table, got a language model; leave one out.")
     if model.encoder == "table" and table is None:
         raise ConfigError("model.encoder=table needs a token table, got none; give it.")
     if encoder is None:
+        if model.encoder != "language_model" and model.num_states != PyramidConfig.num_states:
+            raise ConfigError(
+                f"model.num_states={model.num_states} would do nothing without a language model; give one, or leave it "
+                "out."
+            )
         return config
     if table is not None:
         raise ConfigError("a language model and a token table are two encoders, got both; leave one out.")

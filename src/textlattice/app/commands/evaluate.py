@@ -15,15 +15,16 @@ from textlattice.app.commands.options import (
     TextColumns,
     text_columns,
 )
+from textlattice.app.labelled import labels_of, report_seen, report_unknown, unknown_labels
 from textlattice.app.loading import load
-from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
+from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import DataError
 from textlattice.progress import Progress
 from textlattice.runtime.predictor import Predictor
 from textlattice.runtime.training_texts import read_training_texts, texts_seen
-from textlattice.task import TaskKind, each_label
+from textlattice.task import TaskKind
 
 SHARES: dict[TaskKind, tuple[str, ...]] = {
     "single": ("accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1"),
@@ -74,15 +75,8 @@ def evaluate(
     report_rejects(table.rejects, source)
     with progress() as listener:
         result = evaluation(predictor, table, listener, read_training_texts(folder))
-    if unknown := result["unknown_labels"]:
-        names = ", ".join(f"{name} ({num:,})" for name, num in list(unknown.items())[:5])
-        what = "labels" if predictor.task.kind == "multi" else "rows with labels"
-        warn(f"{source}: {result['num_unknown_labels']:,} {what} that the model does not know: {names}")
-    if seen := result["num_seen_in_training"]:
-        warn(
-            f"{source}: {seen:,} of {result['num_rows']:,} rows have a text that the model was trained on; they "
-            "flatter it."
-        )
+    report_unknown(Counter(result["unknown_labels"]), predictor.task.kind, source)
+    report_seen(result["num_seen_in_training"], result["num_rows"], source)
     if json:
         print_json(result)
     else:
@@ -118,8 +112,8 @@ def evaluation(
             f"({len(table.rejects):,} rejected)."
         )
     task = predictor.task
-    labels = [*(table.given_labels if task.kind == "multi" else table.single_labels)]
-    unknown = Counter(name for label in labels for name in each_label(label) if name not in set(task.labels))
+    labels = labels_of(table, task.kind)
+    unknown = unknown_labels(task, labels)
     result = evaluate_answers(task, _probabilities(predictor, table, listener), labels)
     seen = None
     if training_texts is not None:

@@ -18,12 +18,17 @@ from textlattice.app.commands.options import (
     needs,
     text_columns,
 )
+from textlattice.app.labelled import labels_of, report_seen, report_unknown, unknown_labels
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
 from textlattice.errors import DataError
-from textlattice.task import Label, Task, TaskKind
+from textlattice.runtime.training_texts import read_training_texts, texts_seen
+from textlattice.task import Label, Task
+
+BUDGET = 200
+BASELINE = "tfidf_lr"
 
 
 def stress(
@@ -55,8 +60,15 @@ def stress(
         ),
     ] = 0,
     budget: Annotated[
-        int, typer.Option("--budget", metavar="N", min=3, help="Queries that an attack on a text may take.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--budget",
+            metavar="N",
+            min=3,
+            help=f"Queries that an attack on a text may take. Default: {BUDGET}.",
+            show_default=False,
+        ),
+    ] = None,
     train: Annotated[
         str | None,
         typer.Option(
@@ -67,8 +79,15 @@ def stress(
         ),
     ] = None,
     baseline: Annotated[
-        str, typer.Option("--baseline", metavar="NAME", help="Which linear model --train makes.")
-    ] = "tfidf_lr",
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="NAME",
+            help="Which model --train makes: tfidf_lr, tfidf_svm, nb_ngrams, char_svm, majority, with an order "
+            f"tfidf_ridge. Default: {BASELINE}.",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with curves as well.", show_default=False),
@@ -90,10 +109,10 @@ def stress(
     """Measure a model on texts with typing errors, misread letters, invisible characters and more.
 
     Each kind of noise spoils 1, 2, 5, 10 and 20 % of the characters or words. The relative area is 1 for a model that
-    noise does not touch and 0 for one that it brings to guessing; with single labels its 95 % interval over the rows
-    is told. A kind that changes none of the texts, such as case in Chinese, does not count. At the highest level it
-    is told how many answers changed, and how many are right in all draws. --html and --json tell macro F1 and
-    calibration error as well.
+    noise does not touch and 0 for one that it brings to guessing, which with single labels is to answer all with the
+    most frequent label; then its 95 % interval over the rows is told. A kind that changes none of the texts, such as
+    case in Chinese, does not count. At the highest level it is told how many answers changed, and how many are right
+    in all draws. --html and --json tell macro F1 and calibration error as well.
 
     \b
     Examples:
@@ -106,6 +125,10 @@ def stress(
         from textlattice.stress.curves import stress_curves
         from textlattice.text.noise import FAMILIES, check_family
 
+    if budget is not None and not attacked:
+        raise typer.BadParameter("goes with --attack alone.", param_hint="'--budget'")
+    if baseline is not None and train is None:
+        raise typer.BadParameter("goes with --train alone.", param_hint="'--baseline'")
     for name in family or []:
         check_family(name)
     if html is not None:
@@ -129,14 +152,18 @@ def stress(
         )
     table = read(source)
     texts, labels = _drawn(table, predictor.task, limit, seed)
+    report_unknown(unknown_labels(predictor.task, labels), predictor.task.kind, source)
+    if (known := read_training_texts(folder)) is not None:
+        report_seen(int(texts_seen(texts, known, predictor.reader).sum()), len(texts), source)
     if attacked > len(texts):
         warn(f"stress: {len(texts):,} rows are there to be attacked, --attack asks for {attacked:,}")
     models: list[tuple[str, Any, Task]] = [(str(folder), predictor.probabilities, predictor.task)]
     with progress() as listener:
         if train is not None:
             rows = read(train)
-            listener.begin(f"training {baseline}")
-            models.append((baseline, *_baseline(baseline, rows, predictor.task, seed)))
+            name = baseline or BASELINE
+            listener.begin(f"training {name}")
+            models.append((name, *_baseline(name, rows, predictor.task, seed)))
             listener.end()
         results = []
         for name, probabilities, task in models:
@@ -149,9 +176,14 @@ def stress(
             if attacked:
                 parts = texts[:attacked], labels[:attacked]
                 found["attack"] = attack(
-                    probabilities, task, *parts, budget=budget, seed=seed, progress=listener
+                    probabilities, task, *parts, budget=budget or BUDGET, seed=seed, progress=listener
                 )
             results.append({"name": name, **found})
+            if found["clean"][found["measure"]] <= found["chance"]:
+                warn(
+                    f"{name}: on clean texts no better than always the same answer, so noise has nothing to take; its "
+                    "areas are 0"
+                )
     if html is not None:
         from textlattice.app.report.stress import stress_html
 
@@ -177,19 +209,15 @@ def _drawn(table: Table, task: Task, limit: int, seed: int) -> tuple[list[str], 
             f"{table.source}: expected rows to spoil, got none that can be used ({len(table.rejects):,} rejected)."
         )
     chosen = np.random.default_rng(seed).permutation(len(table.rows))[:limit].tolist()
-    texts, labels = list(table.texts), _labels(table, task.kind)
+    texts, labels = list(table.texts), labels_of(table, task.kind)
     return [texts[row] for row in chosen], [labels[row] for row in chosen]
-
-
-def _labels(table: Table, kind: TaskKind) -> list[Label]:
-    return [*(table.given_labels if kind == "multi" else table.single_labels)]
 
 
 def _baseline(name: str, table: Table, task: Task, seed: int) -> tuple[Any, Task]:
     """Probabilities of a linear model with the labels of the task, and how it decides."""
     from textlattice.baselines.answering import answering_baseline
 
-    return answering_baseline(name, task, list(table.texts), _labels(table, task.kind), seed=seed)
+    return answering_baseline(name, task, list(table.texts), labels_of(table, task.kind), seed=seed)
 
 
 def _print_figures(models: list[dict[str, Any]]) -> None:

@@ -131,6 +131,7 @@ def train(
         typer.Option(
             "--state-cache",
             metavar="DIR",
+            file_okay=False,
             help="Folder for states of the language model. Default: textlattice/states in the user's cache.",
             show_default=False,
         ),

@@ -1,0 +1,39 @@
+"""Rows with known labels that a model is measured on, and what is said of those that flatter or wrong it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from textlattice.app.terminal import warn
+from textlattice.data.rows import Table
+from textlattice.task import Label, Task, TaskKind, each_label
+
+
+def labels_of(table: Table, kind: TaskKind) -> list[Label]:
+    """Labels of the rows.
+
+    Raises:
+        DataError: A row has a list of labels where the task wants one.
+    """
+    return [*(table.given_labels if kind == "multi" else table.single_labels)]
+
+
+def unknown_labels(task: Task, labels: Sequence[Label]) -> Counter[str]:
+    """How often each label stands there that the task does not know."""
+    known = set(task.labels)
+    return Counter(name for label in labels for name in each_label(label) if name not in known)
+
+
+def report_unknown(unknown: Counter[str], kind: TaskKind, source: str) -> None:
+    """Warns of labels that the model does not know: each is an error of the model."""
+    if unknown:
+        names = ", ".join(f"{name} ({num:,})" for name, num in unknown.most_common(5))
+        what = "labels" if kind == "multi" else "rows with labels"
+        warn(f"{source}: {unknown.total():,} {what} that the model does not know: {names}")
+
+
+def report_seen(num_seen: int | None, num_rows: int, source: str) -> None:
+    """Warns of texts that the model was trained on."""
+    if num_seen:
+        warn(
+            f"{source}: {num_seen:,} of {num_rows:,} rows have a text that the model was trained on; they flatter it."
+        )
