@@ -233,4 +233,7 @@ def test_an_order_that_does_not_fit(cli, tmp_path, options, message):
 def test_lists_of_labels_for_one_label(cli, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", *make_topics(30))
     ran = cli("compare", source, "--preset", "tiny", "--task", "single")
-    assert "has a list of labels, expected one label a row; for lists of labels use --task multi" in ran.err
+    assert (
+        "has a list of labels, expected one label a row; a model for lists of labels is trained with --task multi"
+        in ran.err
+    )

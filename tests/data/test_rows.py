@@ -19,7 +19,9 @@ def test_texts_and_labels():
 def test_single_labels():
     assert table(("a", "x"), ("", "y")).single_labels == ["x", "y"]
     assert table().single_labels == []
-    with pytest.raises(DataError, match=r"row 2 of s has a list of labels, expected one .*use --task multi"):
+    with pytest.raises(
+        DataError, match=r"row 2 of s has a list of labels, expected one .*trained with --task multi"
+    ):
         table(("a", "x"), ("b", ("y",))).single_labels  # noqa: B018
     with pytest.raises(
         DataError, match="expected a label in every row, got none in row 1 of s; name the label"

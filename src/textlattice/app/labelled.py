@@ -1,20 +1,10 @@
-"""Rows with known labels that a model is measured on, and what is said of those that flatter or wrong it."""
+"""What is told of rows that a model is measured on: labels that it does not know, texts that flatter it."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from textlattice.app.terminal import warn
-from textlattice.data.rows import Table
 from textlattice.task import Label, Task, TaskKind, each_label
-
-
-def labels_of(table: Table, kind: TaskKind) -> list[Label]:
-    """Labels of the rows.
-
-    Raises:
-        DataError: A row has a list of labels where the task wants one.
-    """
-    return [*(table.given_labels if kind == "multi" else table.single_labels)]
 
 
 def unknown_labels(task: Task, labels: Sequence[Label]) -> Counter[str]:

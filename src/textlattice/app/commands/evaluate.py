@@ -12,10 +12,12 @@ from textlattice.app.commands.options import (
     LabelColumn,
     LabelSeparator,
     Source,
+    TaskChoice,
     TextColumns,
+    labels_of,
     text_columns,
 )
-from textlattice.app.labelled import labels_of, report_seen, report_unknown, unknown_labels
+from textlattice.app.labelled import report_seen, report_unknown, unknown_labels
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects
 from textlattice.data.readers import read_table
@@ -112,7 +114,7 @@ def evaluation(
             f"({len(table.rejects):,} rejected)."
         )
     task = predictor.task
-    labels = labels_of(table, task.kind)
+    labels = labels_of(table, TaskChoice(task.kind))
     unknown = unknown_labels(task, labels)
     result = evaluate_answers(task, _probabilities(predictor, table, listener), labels)
     seen = None

@@ -14,11 +14,13 @@ from textlattice.app.commands.options import (
     LabelSeparator,
     Seed,
     Source,
+    TaskChoice,
     TextColumns,
+    labels_of,
     needs,
     text_columns,
 )
-from textlattice.app.labelled import labels_of, report_seen, report_unknown, unknown_labels
+from textlattice.app.labelled import report_seen, report_unknown, unknown_labels
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
 from textlattice.data.readers import read_table
@@ -209,7 +211,7 @@ def _drawn(table: Table, task: Task, limit: int, seed: int) -> tuple[list[str], 
             f"{table.source}: expected rows to spoil, got none that can be used ({len(table.rejects):,} rejected)."
         )
     chosen = np.random.default_rng(seed).permutation(len(table.rows))[:limit].tolist()
-    texts, labels = list(table.texts), labels_of(table, task.kind)
+    texts, labels = list(table.texts), labels_of(table, TaskChoice(task.kind))
     return [texts[row] for row in chosen], [labels[row] for row in chosen]
 
 
@@ -217,7 +219,9 @@ def _baseline(name: str, table: Table, task: Task, seed: int) -> tuple[Any, Task
     """Probabilities of a linear model with the labels of the task, and how it decides."""
     from textlattice.baselines.answering import answering_baseline
 
-    return answering_baseline(name, task, list(table.texts), labels_of(table, task.kind), seed=seed)
+    return answering_baseline(
+        name, task, list(table.texts), labels_of(table, TaskChoice(task.kind)), seed=seed
+    )
 
 
 def _print_figures(models: list[dict[str, Any]]) -> None:
