@@ -59,7 +59,10 @@ def test_a_gzip_file_that_breaks_off_is_answered_up_to_there(cli, tiny_folder, t
 def test_lists_of_labels_are_refused_by_a_model_of_one_label_a_text(cli, tiny_folder, tmp_path):
     table = tmp_path / "lists.jsonl"
     table.write_text('{"text": "a", "label": "good"}\n{"text": "b", "label": ["good", "bad"]}\n')
-    message = f"row 2 of {table} has a list of labels, expected one label a row; a model for lists of labels is trained with --task multi"
+    message = (
+        f"row 2 of {table} has a list of labels, expected one label a row; a model for lists of labels is trained with "
+        "--task multi"
+    )
     for words in (["train", table, "-o", tmp_path / "model", *QUICK], ["evaluate", tiny_folder, table]):
         ran = cli(*words)
         assert ran.code == 1
