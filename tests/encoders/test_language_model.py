@@ -341,7 +341,7 @@ def test_an_answer_is_explained_token_by_token(encoder, tiny_texts):
 
 def test_what_does_not_go_together(encoder, tiny_texts):
     with pytest.raises(
-        ConfigError, match="read by the preset pyramid alone, got a model of the family cnn_gnn"
+        ConfigError, match="read by the presets pyramid and pyramid-graph, got a model of the family cnn_gnn"
     ):
         fit(*tiny_texts, preset("tiny"), encoder=encoder)
     pyramid = preset("pyramid")
