@@ -257,8 +257,13 @@ def page(runs: Sequence[Run]) -> str:
         rows = [_cells(name, by_model) for name in by_model]
         parts += [
             f"## {key['set']}\n",
-            f"{_sizes(group)}, {key['draws']} draws of each noise, {key['attacked']} texts attacked with "
-            f"{key['budget']} queries each.\n",
+            f"{_sizes(group)}, {key['draws']} draws of each noise, "
+            + (
+                f"{key['attacked']} texts attacked with {key['budget']} queries each"
+                if key["attacked"]
+                else "none attacked"
+            )
+            + ".\n",
             *_goals(by_model),
             f"{table_of(COLUMNS, rows)}\n",
             f"At {100 * group[0]['levels'][-1]:g} %, means over kinds:\n",
