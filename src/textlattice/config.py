@@ -31,6 +31,11 @@ ADJACENT = (1, 2)
 """Distances, within a scale of the pyramid, of the units that a unit hears by `adjacent`."""
 
 
+def _changed(section: object, *names: str) -> list[str]:
+    """Which of these settings differ from their defaults."""
+    return [name for name in names if getattr(section, name) != getattr(type(section), name)]
+
+
 def _require_positive(model: Any, *names: str) -> None:
     for name in names:
         _require(getattr(model, name) > 0, f"model.{name} must be positive, got {getattr(model, name)}.")
@@ -372,7 +377,7 @@ class PyramidConfig:
             f"model.edges must be among {', '.join(kinds)}, got {self.edges}.",
         )
         of_graph = ("edges", "num_similar", "least_similarity", "similarity_temperature", "num_heads")
-        idle = [name for name in of_graph if getattr(self, name) != getattr(PyramidConfig, name)]
+        idle = _changed(self, *of_graph)
         _require(
             self.num_layers > 0 or not idle,
             f"{', '.join(f'model.{name}' for name in idle)} would do nothing without a graph, which "
@@ -525,12 +530,10 @@ class TrainConfig:
         _require(0 <= self.ema_decay < 1, f"train.ema_decay must lie in [0, 1), got {self.ema_decay}.")
         _require(self.threads >= 0, f"train.threads must not be negative, got {self.threads}.")
         _require_seed("train.seed", self.seed)
-        of_tuning = (
-            ("tune_learning_rate", "tune_bfloat16", "lora_rank") if self.tune == "none" else ("lora_rank",)
-        )
-        idle = [name for name in of_tuning if getattr(self, name) != getattr(TrainConfig, name)]
+        idle = _changed(self, *(("tune_learning_rate", "tune_bfloat16") if self.tune == "none" else ()))
+        idle += _changed(self, *(("lora_rank",) if self.tune != "lora" else ()))
         _require(
-            self.tune == "lora" or not idle,
+            not idle,
             f"{', '.join(f'train.{name}' for name in idle)} would do nothing with train.tune={self.tune}; set "
             f"train.tune to {'lora' if 'lora_rank' in idle else 'lora or full'}.",
         )

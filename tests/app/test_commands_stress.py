@@ -42,9 +42,11 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     ours = result["models"][0]
     assert ours["num_rows"] == 20
     assert [*ours["families"]] == ["typo", "invisible"]
-    assert ours["families"]["invisible"]["relative_area"] == pytest.approx(
-        1
-    )  # what cannot be seen is not read
+    unseen = ours["families"]["invisible"]  # what cannot be seen is not read
+    assert unseen["relative_area"] == pytest.approx(1, abs=1e-12)
+    assert {(point["accuracy"], point["flip_rate"]) for point in unseen["points"]} == {
+        (ours["clean"]["accuracy"], 0)
+    }
     low, high = ours["interval"]
     assert low <= ours["relative_area"] <= high <= 1.2
     assert f"({low:.3f} to {high:.3f})" in content

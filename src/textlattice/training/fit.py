@@ -210,7 +210,7 @@ def _encoding(config: Config, encoder: LanguageModelEncoder | None, table: Token
     if model.encoder == "table" and table is None:
         raise ConfigError("model.encoder=table needs a token table, got none; give it.")
     if encoder is None:
-        if model.encoder != "language_model" and model.num_states != PyramidConfig.num_states:
+        if model.num_states != PyramidConfig.num_states:
             raise ConfigError(
                 f"model.num_states={model.num_states} would do nothing without a language model; give one, or leave it "
                 "out."
