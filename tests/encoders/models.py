@@ -8,6 +8,13 @@ import torch
 from tables.models import byte_pairs, vocabulary, word_piece
 
 
+def write_network(folder: Path, network: torch.nn.Module, tokenizer: dict) -> Path:
+    """A network of the library and its tokenizer, in the number form that the network has."""
+    network.save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    return folder
+
+
 def write_bert(folder: Path, *, positions: int = 24, layers: int = 4, seed: int = 0) -> Path:
     """A BERT of 8 channels over the tokens of `word_piece`."""
     import transformers
@@ -23,9 +30,7 @@ def write_bert(folder: Path, *, positions: int = 24, layers: int = 4, seed: int 
         intermediate_size=16,
         max_position_embeddings=positions,
     )
-    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    return folder
+    return write_network(folder, transformers.BertModel(config, add_pooling_layer=False), tokenizer)
 
 
 DECODERS = ("gpt2", "llama")
@@ -57,6 +62,4 @@ def write_decoder(folder: Path, kind: str) -> Path:
             **sizes,
         )
         network = transformers.LlamaModel(settings)
-    network.save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    return folder
+    return write_network(folder, network, tokenizer)

@@ -1,5 +1,6 @@
 """Hidden states: those of the model itself where a text fits, stitched where it does not, the same from disk."""
 
+import copy
 import dataclasses
 import importlib.util
 import json
@@ -8,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.models import DECODERS, write_bert, write_decoder
+from encoders.models import DECODERS, write_bert, write_decoder, write_network
+from tables.models import word_piece
 from textlattice import load
 from textlattice.config import TextConfig
 from textlattice.encoders.language_model import (
@@ -279,6 +283,57 @@ def test_what_is_no_language_model(tmp_path, folder):
         open_encoder(folder, "bert", num_layers=5)
 
 
+SIZES = {"vocab_size": 13, "hidden_size": 8, "num_hidden_layers": 2, "intermediate_size": 16}
+"""Of a network over the tokens of `word_piece`."""
+
+
+def test_weights_that_hidden_states_need_are_missed(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = safetensors.numpy.load_file(folder / "model.safetensors")
+    rest = {name: array for name, array in weights.items() if "layer.3." not in name}
+    assert len(rest) == len(weights) - 16
+    safetensors.numpy.save_file(rest, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        DataError, match=r"half: expected weights of all .*encoder.layer.3.*\(16 are missing\)"
+    ):
+        open_encoder(tmp_path, "half", num_layers=2)
+
+
+def test_weights_that_no_hidden_state_needs_are_not_missed(folder, encoder):
+    assert encoder.network.pooler is not None
+    names = safetensors.numpy.load_file(folder / "model.safetensors")
+    assert not any(name.startswith("pooler") for name in names)
+
+
+def test_a_network_that_reads_what_is_filled_up_is_refused(tmp_path):
+    network = transformers.FNetModel(transformers.FNetConfig(**SIZES, max_position_embeddings=32))
+    write_network(tmp_path, network, word_piece())
+    with pytest.raises(DataError, match="fnet: reads a text otherwise beside a longer one"):
+        open_encoder(tmp_path, "fnet", num_layers=2)
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path, folder):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["hopeful"] = 40
+    network = open_encoder(folder, "bert", num_layers=2).network
+    write_network(tmp_path, network, tokenizer)
+    with pytest.raises(
+        DataError, match="below 13, the rows of the model's table, got 40; take the tokenizer"
+    ):
+        open_encoder(tmp_path, "other", num_layers=2)
+
+
+def test_a_network_of_pictures_too_is_refused(tmp_path):
+    text = {**SIZES, "num_attention_heads": 2, "max_position_embeddings": 32}
+    seen = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes = {"image_size": 8, "patch_size": 4}
+    config = transformers.CLIPConfig(text_config=text, vision_config=seen | sizes, projection_dim=8)
+    write_network(tmp_path, transformers.CLIPModel(config), word_piece())
+    with pytest.raises(DataError, match=r"clip: .*take another language model"):
+        open_encoder(tmp_path, "clip", num_layers=2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -310,6 +365,24 @@ def test_files_that_do_not_fit_are_refused(encoder, change, message):
 
 
 # Training.
+
+
+def test_a_network_of_half_precision_is_read_and_kept_in_single(folder, tmp_path):
+    network = open_encoder(folder, "bert", num_layers=2).network
+    opened = open_encoder(
+        write_network(tmp_path, copy.deepcopy(network).bfloat16(), word_piece()), "halves", num_layers=2
+    )
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
+    with torch.no_grad():
+        for values in opened.network.parameters():
+            values += 1e-4 * torch.rand_like(values)  # what training adds, less than bfloat16 can hold
+    files = opened.files()
+    former = json.loads(files["encoder.json"]) | {"dtype": "bfloat16"}  # as former versions wrote it
+    for kept in (files, files | {"encoder.json": json.dumps(former).encode()}):
+        again = encoder_of_files(kept, opened.tokenizer, num_layers=2)
+        for name, values in opened.network.state_dict().items():
+            assert torch.equal(again.network.state_dict()[name], values)
+
 
 SMALL = {
     **{"model.channels": 16, "model.head_channels": 8, "train.steps": 20, "train.batch_size": 16},

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import transformers
 
-from encoders.models import DECODERS, write_bert, write_decoder
+from encoders.models import DECODERS, write_bert, write_decoder, write_network
+from tables.models import word_piece
 from textlattice import load
 from textlattice.batch.collate import Collator
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows
@@ -17,7 +19,7 @@ from textlattice.config import GraphConfig, PyramidConfig, TextConfig
 from textlattice.encoders import tuned as tuned_module
 from textlattice.encoders.language_model import open_encoder
 from textlattice.encoders.tuned import TunedEncoder
-from textlattice.errors import ConfigError
+from textlattice.errors import ConfigError, DataError
 from textlattice.presets import preset
 from textlattice.text.document import TextReader
 from textlattice.text.vocabulary import Vocabulary
@@ -226,3 +228,13 @@ def test_settings_that_do_not_fit(settings, message):
 def test_rates_by_way():
     rates = {how: preset("pyramid").with_settings({"train.tune": how}).train.tune_rate for how in WAYS}
     assert rates == {"lora": 3e-4, "full": 5e-5}
+
+
+def test_a_language_model_that_takes_no_additions_is_refused(tmp_path):
+    sizes = {"vocab_size": 13, "hidden_size": 16, "state_size": 4, "num_hidden_layers": 2}
+    write_network(tmp_path, transformers.MambaModel(transformers.MambaConfig(**sizes)), word_piece())
+    encoder = open_encoder(tmp_path, "mamba", num_layers=2)
+    with pytest.raises(
+        DataError, match=r"train.tune=lora cannot add to this language model \(.*train.tune=full"
+    ):
+        made(encoder, "lora")

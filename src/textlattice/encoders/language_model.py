@@ -3,31 +3,36 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float32, Int64
-from torch import Tensor
+from jaxtyping import Float16, Float32, Int64
 
-from textlattice.artefact.tensors import pack_tensors, tensor_shapes, unpack_tensors
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows
 from textlattice.batch.text_batch import map_arrays
+from textlattice.encoders.network import (
+    network_files,
+    network_of_files,
+    open_network,
+    run_layers,
+    settings_of,
+)
 from textlattice.encoders.state_cache import StateCache
-from textlattice.errors import ArtefactError, DataError, MissingExtraError
+from textlattice.errors import DataError
 from textlattice.text.document import Document
 from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
 
-SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
-"""Files of the model folder that hold the language model."""
 _LONGEST = 4096  # pieces of a window where the model names no limit, or a larger one
 _OVERLAP = 4  # a window shares 1/4 of its pieces with the one before it
 _RUN_AT_ONCE = 8192  # pieces, padding included
 LEARN_AT_ONCE = 2048
 """The same where it learns: the fewer, the less is filled up and the less must be remembered."""
 _SPARE = 2  # positions that some models leave unused at the start
+_ROUNDING = 0.02  # of the largest state: more than that is no rounding
 
 
 class LanguageModelEncoder:
@@ -69,7 +74,7 @@ class LanguageModelEncoder:
             for name, value in self.network.state_dict().items():
                 digest.update(f"{name} {tuple(value.shape)}".encode())
                 digest.update(value.contiguous().numpy().tobytes())
-            digest.update(json.dumps([_settings(self.network), self.layers, self.window]).encode())
+            digest.update(json.dumps([settings_of(self.network), self.layers, self.window]).encode())
             self._digest = digest.digest()
         return self._digest
 
@@ -195,9 +200,12 @@ class LanguageModelEncoder:
 
     def files(self) -> dict[str, bytes]:
         """What a model folder keeps of it, the tokenizer aside."""
-        settings = json.dumps(_settings(self.network), indent=2)
-        weights = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
-        return {SETTINGS: settings.encode(), WEIGHTS: pack_tensors(weights)}
+        return network_files(self.network)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As what a model folder keeps: the library hangs functions on its networks that cannot be pickled."""
+        again = partial(encoder_of_files, num_layers=len(self.layers), cache=self.cache)
+        return again, (self.files(), self.tokenizer)
 
     def cost(self) -> dict[str, int]:
         """Numbers in the model, those of its table of pieces and of a row of it, and FLOPs (2 x multiply-add) a piece
@@ -264,83 +272,13 @@ def owned_pieces(start: int, size: int, num_pieces: int, window: int) -> slice:
     return slice(first, last)
 
 
-def run_layers(
-    network: Any, pieces: Pieces[Tensor], layers: Sequence[int]
-) -> Float[Tensor, "num_windows width channels"]:
-    """The hidden states of some layers, side by side."""
-    found = network(input_ids=pieces.ids, attention_mask=pieces.filled, output_hidden_states=True)
-    return torch.cat([found.hidden_states[layer] for layer in layers], 2)
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise MissingExtraError("running a language model", "hf") from None
-    return transformers
-
-
-def open_network(folder: Path, name: str) -> Any:
-    """The network of a folder, in single precision; of a model with an encoder and a decoder the encoder.
-
-    No code of a model is run, and no pickle is read.
-
-    Args:
-        folder: Where its files lie.
-        name: As the user named it.
-
-    Raises:
-        DataError: The folder holds no model that can be run.
-        MissingExtraError: The extra `hf` is not installed.
-    """
-    transformers = _transformers()
-    silence = transformers.utils.logging
-    told, bars = silence.get_verbosity(), silence.is_progress_bar_enabled()
-    silence.set_verbosity_error()
-    silence.disable_progress_bar()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # of what the folder has no weights for, such as a pooling that nobody reads
-            network = transformers.AutoModel.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
-            )
-    except Exception as error:  # of the library, for whatever the folder may hold
-        raise DataError(
-            f"{name}: cannot be run ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
-            "expected config.json and weights as safetensors of a model that transformers knows."
-        ) from error
-    finally:
-        silence.set_verbosity(told)
-        if bars:
-            silence.enable_progress_bar()
-    return _reading_half(network).float().eval()
-
-
-def _reading_half(network: Any) -> Any:
-    """Of a network with an encoder and a decoder the encoder, which keeps the settings of both."""
-    if not (hasattr(network, "decoder") and hasattr(network, "encoder")):
-        return network
-    half = network.get_encoder()
-    half.settings_of_both = network.config
-    return half
-
-
-def _settings(network: Any) -> dict[str, Any]:
-    """Settings of a network as plain JSON, without where it came from and which version wrote it."""
-    config = getattr(network, "settings_of_both", network.config)
-    values = json.loads(json.dumps(config.to_dict(), default=str))
-    return {
-        name: value for name, value in values.items() if name not in ("_name_or_path", "transformers_version")
-    }
-
-
 def open_encoder(
     folder: Path, name: str, *, num_layers: int, cache: StateCache | None = None
 ) -> LanguageModelEncoder:
     """The encoder of a folder that holds a language model and its `tokenizer.json`.
 
     Raises:
-        DataError: The folder lacks one of them, or they cannot be read.
+        DataError: The folder lacks one of them, they cannot be read, or they do not go together.
         MissingExtraError: The extra `hf` is not installed.
     """
     try:
@@ -350,9 +288,10 @@ def open_encoder(
             f"{name}: expected {TOKENIZER} beside the weights, got: {error.strerror or error}; save the model's fast "
             "tokenizer there."
         ) from error
-    encoder = LanguageModelEncoder(open_network(folder, name), tokenizer, num_layers=num_layers, cache=cache)
+    network = open_network(folder, name)
     try:
-        encoder.read(["a"])
+        encoder = LanguageModelEncoder(network, tokenizer, num_layers=num_layers, cache=cache)
+        alone, beside = (encoder.read(texts)[0].astype(np.float32) for texts in (["a"], ["a", "a a a a"]))
     except DataError:
         raise
     except Exception as error:  # of a network that wants other input than tokens
@@ -360,6 +299,17 @@ def open_encoder(
             f"{name}: gives no hidden states of a text ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
             "take another language model."
         ) from error
+    rows = len(network.get_input_embeddings().weight)
+    if tokenizer.num_rows > rows:
+        raise DataError(
+            f"{name}: expected {TOKENIZER} to number its pieces below {rows:,}, the rows of the model's table, got "
+            f"{tokenizer.num_rows - 1:,}; take the tokenizer that the model was trained with."
+        )
+    if np.abs(alone - beside).max(initial=0) > _ROUNDING * np.abs(alone).max(initial=0):
+        raise DataError(
+            f"{name}: reads a text otherwise beside a longer one, for it does not leave out what is filled up; take a "
+            "language model that heeds attention_mask."
+        )
     return encoder
 
 
@@ -370,28 +320,7 @@ def encoder_of_files(
 
     Raises:
         ArtefactError: Its files are missing or do not fit one another.
+        DataError: It has fewer layers.
         MissingExtraError: The extra `hf` is not installed.
     """
-    if missing := [name for name in (SETTINGS, WEIGHTS) if name not in files]:
-        raise ArtefactError(f"the model folder has no {missing[0]}; copy or save the model again.")
-    transformers = _transformers()
-    try:
-        values = json.loads(files[SETTINGS])
-        config = transformers.AutoConfig.for_model(**values)
-        with torch.device("meta"):  # shapes alone: no setting may take memory that the file does not fill
-            empty = _reading_half(transformers.AutoModel.from_config(config, trust_remote_code=False))
-        shapes = {name: tuple(value.shape) for name, value in empty.state_dict().items()}
-    except Exception as error:  # of the library, for whatever the file may say
-        raise ArtefactError(
-            f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}; save the model again."
-        ) from error
-    found = {name: tuple(shape) for name, shape in tensor_shapes(files[WEIGHTS], where=WEIGHTS).items()}
-    if found != shapes:
-        strange = sorted(set(found.items()) ^ set(shapes.items()))[0][0]
-        raise ArtefactError(f"{WEIGHTS} does not fit {SETTINGS}: {strange!r} differs; save the model again.")
-    with torch.random.fork_rng(devices=[]):  # what it begins with is replaced
-        network = _reading_half(transformers.AutoModel.from_config(config, trust_remote_code=False))
-    arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    return LanguageModelEncoder(network.float(), tokenizer, num_layers=num_layers, cache=cache)
+    return LanguageModelEncoder(network_of_files(files), tokenizer, num_layers=num_layers, cache=cache)

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows, PyramidBatch
-from textlattice.encoders.language_model import LanguageModelEncoder, run_layers
-from textlattice.errors import MissingExtraError
+from textlattice.encoders.language_model import LanguageModelEncoder
+from textlattice.encoders.network import run_layers
+from textlattice.errors import DataError, MissingExtraError
 
 _REMEMBERED = 3 * 2**30
 """Bytes of the way through the language model that a step may remember."""
@@ -94,4 +95,10 @@ def _with_additions(network: Any, rank: int) -> Any:
         warnings.simplefilter(
             "ignore"
         )  # of names that `transformers` changed, of matrices that stand the other way
-        return peft.get_peft_model(network, settings)
+        try:
+            return peft.get_peft_model(network, settings)
+        except ValueError as error:
+            raise DataError(
+                f"train.tune=lora cannot add to this language model ({' '.join(str(error).split())[:300]}); set "
+                "train.tune=full, or leave the model as it is."
+            ) from error

@@ -286,7 +286,7 @@ def output_rows(
         import torch
     except ImportError:
         raise MissingExtraError("running a language model", "train") from None
-    from textlattice.encoders.language_model import open_network
+    from textlattice.encoders.network import open_network
 
     try:
         network = open_network(model.folder, model.name)

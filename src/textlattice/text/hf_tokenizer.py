@@ -47,6 +47,11 @@ class FileTokenizer:
         """SHA-256 of the file, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def num_rows(self) -> int:
+        """Rows that a table needs to have one for the number of each piece."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
     def __call__(self, text: str) -> Bounds:
         """Start and end offset of each token, in characters; tokens are disjoint and in order."""
         spans = self._spans(text, self._tokenizer.encode(text, add_special_tokens=False).offsets)
