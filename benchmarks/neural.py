@@ -317,9 +317,8 @@ def fine_tuned(
         folder: Where passes are kept until all are done.
     """
     config = Config().with_settings(TUNING | {"train.seed": seed}).train
-    run = training_run(
-        Config(train=config), [parts, encoder.digest.hex(), most_tokens], threads=torch.get_num_threads()
-    )
+    learned_from = {"rows": parts, "language model": encoder.digest.hex(), "most tokens": most_tokens}
+    run = training_run(Config(train=config), learned_from, threads=torch.get_num_threads())
     checkpoint = Checkpoint(folder / run.digest[:16], run)
     if checkpoint.exists():
         checkpoint.resume()

@@ -84,7 +84,7 @@ def cut_training(tiny_texts: tuple[list[str], list[str]], tmp_path: Path) -> Cal
         texts, labels = tiny_texts
         inputs["validation"] = (texts[:20], labels[:20])
         expected = fit(texts, labels, config, **inputs)
-        run, dying = training_run(config, [texts, labels], threads=1), Dying()
+        run, dying = training_run(config, {"rows": [texts, labels]}, threads=1), Dying()
         dying.left = moves
         beginning = Checkpoint(tmp_path / "cut", run, minutes=0.0)
         with pytest.raises(KeyboardInterrupt):

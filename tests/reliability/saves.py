@@ -23,7 +23,7 @@ from textlattice.errors import ArtefactError, ResumeError
 from textlattice.progress import Progress
 from textlattice.training.checkpoint import Checkpoint, TrainingRun
 
-RUN = TrainingRun(data="", settings={}, versions={}, threads=1)
+RUN = TrainingRun(data={}, settings={}, versions={}, threads=1)
 NAME = "model.checkpoint"
 
 

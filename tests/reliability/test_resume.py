@@ -53,7 +53,7 @@ def test_a_training_of_each_kind(tmp_path, tiny_texts, kind, slices):
     texts, labels = tiny_texts
     labels = labels if kind == "single" else labels_of(kind, labels)
     options = {"task": kind, "validation": (texts[:20], labels[:20]) if slices else None}
-    run = training_run(CONFIG, [texts, labels, options], threads=1)
+    run = training_run(CONFIG, {"rows": [texts, labels], **options}, threads=1)
     counter = Cutter()
     expected = fit(texts, labels, CONFIG, progress=counter, **options)
     cuts = np.linspace(5, counter.moves, 4 if kind == "single" else 2, dtype=int)
@@ -84,7 +84,7 @@ def test_a_training_of_each_kind(tmp_path, tiny_texts, kind, slices):
 def test_time_that_was_spent_counts(tmp_path, tiny_texts):
     """A budget that is spent already: what is left is one step of each training."""
     config = CONFIG.with_settings({"train.max_minutes": 5.0})
-    run = training_run(config, tiny_texts, threads=1)
+    run = training_run(config, {"rows": tiny_texts}, threads=1)
     checkpoint = Checkpoint(tmp_path / "c", run, minutes=0.0)
     with pytest.raises(Cut):
         fit(*tiny_texts, config, progress=Cutter(8), checkpoint=checkpoint)

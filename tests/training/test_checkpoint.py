@@ -16,7 +16,12 @@ from textlattice.runtime.token_table import token_table
 from textlattice.training import checkpoint as module
 from textlattice.training.checkpoint import Checkpoint, TrainingRun, digest_of, training_run
 
-RUN = TrainingRun(data="a" * 64, settings={"train.steps": 4}, versions={"torch": "2.6"}, threads=1)
+RUN = TrainingRun(
+    data={"rows": "a" * 64, "language model": "c" * 64},
+    settings={"train.steps": 4},
+    versions={"torch": "2.6"},
+    threads=1,
+)
 CHOICES = {
     "loss": 0.1 + 0.2,
     "history": [{"epoch": 1, "a": 1e-17}, {"epoch": 2, "note": "ümlaut \ud800"}],
@@ -129,8 +134,12 @@ def test_remove_leaves_nothing(tmp_path):
     ("change", "message"),
     [
         (
-            {"data": "b" * 64},
-            r"expected the rows that this training began with \(digest a{12}\), got others \(b{12}\)",
+            {"data": RUN.data | {"rows": "b" * 64}},
+            r"expected the rows that this training began with \(digest a{12}\), got b{12}; give the same",
+        ),
+        (
+            {"data": RUN.data | {"language model": "d" * 64}},
+            r"expected the language model that this training began with \(digest c{12}\), got d{12}",
         ),
         ({"settings": {"train.steps": 5}}, "expected the setting train.steps=4 .*, got 5; take that one"),
         ({"settings": {}}, "expected the setting train.steps=4 .*, got None"),
@@ -172,9 +181,9 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(ResumeError, match=r"model: expected a checkpoint.*expected a file 'state\.json'"):
         Checkpoint(tmp_path / "model", RUN).resume()
     folder = read_folder(written(tmp_path / "c").path)
-    later = folder.json("state.json") | {"format": "textlattice checkpoint 2"}
+    later = folder.json("state.json") | {"format": "textlattice checkpoint 3"}
     write_folder(tmp_path / "c", {**folder.files, "state.json": json.dumps(later).encode()})
-    with pytest.raises(ResumeError, match="of the form 'textlattice checkpoint 1', got something else"):
+    with pytest.raises(ResumeError, match="of the form 'textlattice checkpoint 2', got something else"):
         Checkpoint(tmp_path / "c", RUN).resume()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
@@ -203,7 +212,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_former_and_training_goes
     network = {"weight": np.ones(1000, np.float32)}
     if fault == "no room":
         monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 4000}))
-        message = r"needs 4,\d\d\d bytes, 4,000 are free; make room. The former checkpoint is kept."
+        message = r"needs 5,\d\d\d bytes, 4,000 are free; make room. The former checkpoint is kept."
     elif fault == "disk error":
 
         def failing(path):
@@ -228,16 +237,18 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_former_and_training_goes
 
 def test_every_setting_but_the_threads_belongs_to_the_training():
     tiny = preset("tiny")
-    run = training_run(tiny, ["a"], threads=1)
+    run = training_run(tiny, {"rows": "a"}, threads=1)
     assert run.settings["model.channels"] == 16
     assert run.settings["graph.lattice_offsets"] == [list(offsets) for offsets in tiny.graph.lattice_offsets]
     assert run.settings["train.max_minutes"] is None
     assert "train.threads" not in run.settings
     assert set(run.versions) >= {"textlattice", "torch", "numpy", "scikit-learn"}
-    assert run.digest == training_run(tiny.with_settings({"train.threads": 2}), ["a"], threads=2).digest
+    assert (
+        run.digest == training_run(tiny.with_settings({"train.threads": 2}), {"rows": "a"}, threads=2).digest
+    )
     others = [
-        training_run(tiny.with_settings({"train.seed": 1}), ["a"], threads=1),
-        training_run(tiny, ["b"], threads=1),
+        training_run(tiny.with_settings({"train.seed": 1}), {"rows": "a"}, threads=1),
+        training_run(tiny, {"rows": "b"}, threads=1),
         dataclasses.replace(run, versions={}),
     ]
     assert len({run.digest, *(other.digest for other in others)}) == 4
@@ -245,7 +256,7 @@ def test_every_setting_but_the_threads_belongs_to_the_training():
 
 def test_a_version_that_cannot_be_told_is_none(monkeypatch):
     monkeypatch.setattr(module, "_PACKAGES", ("no-such-package",))
-    assert training_run(preset("tiny"), [], threads=1).versions == {"no-such-package": "none"}
+    assert training_run(preset("tiny"), {}, threads=1).versions == {"no-such-package": "none"}
 
 
 def test_digests_differ_where_values_do():

@@ -114,7 +114,7 @@ def test_folds_of_a_checkpoint_are_not_trained_again(tmp_path, monkeypatch):
         return original(*arguments, **options)
 
     monkeypatch.setattr(cross_validation, "fit", fit)
-    run = training_run(QUICK, [texts, labels], threads=1)
+    run = training_run(QUICK, {"rows": [texts, labels]}, threads=1)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(
             texts, labels, QUICK, num_folds=3, checkpoint=Checkpoint(tmp_path / "model.checkpoint", run)

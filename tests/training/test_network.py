@@ -334,7 +334,7 @@ def test_training_ends_where_the_budget_is_overspent(model, collator, monkeypatc
 
 # Checkpoints.
 
-RUN = TrainingRun(data="", settings={}, versions={}, threads=1)
+RUN = TrainingRun(data={}, settings={}, versions={}, threads=1)
 
 
 class Killed(Exception):

@@ -26,7 +26,7 @@ from textlattice.progress import Progress
 
 STATE = "state.json"
 TENSORS = "tensors.safetensors"
-_FORMAT = "textlattice checkpoint 1"
+_FORMAT = "textlattice checkpoint 2"
 _ARRAY = "$array"
 _PACKAGES = ("textlattice", "torch", "numpy", "scikit-learn", "scipy", "transformers", "tokenizers", "peft")
 _MOST_OF_THE_TIME = (
@@ -39,13 +39,13 @@ class TrainingRun:
     """What a training is made of: the same parts on as many threads give the same weights.
 
     Args:
-        data: SHA-256 of all that is learned from.
+        data: SHA-256 of each part of what is learned from, by its name.
         settings: Dotted name to value; the number of threads is not among them.
         versions: Package to version.
         threads: PyTorch threads.
     """
 
-    data: str
+    data: Mapping[str, str]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     threads: int
@@ -56,12 +56,13 @@ class TrainingRun:
         return digest_of([self.data, self.settings, self.versions])
 
 
-def training_run(config: Config, data: Any, *, threads: int) -> TrainingRun:
+def training_run(config: Config, data: Mapping[str, Any], *, threads: int) -> TrainingRun:
     """The identity of a training.
 
     Args:
         config: Settings.
-        data: Texts, labels and whatever else `fit` is called with, nested as it comes; see `digest_of`.
+        data: Texts, labels and whatever else `fit` is called with, under the names that a message may call them by,
+            nested as they come; see `digest_of`.
         threads: PyTorch threads.
     """
     sections = to_dict(config)
@@ -72,7 +73,7 @@ def training_run(config: Config, data: Any, *, threads: int) -> TrainingRun:
         if (section, name) != ("train", "threads")
     }
     return TrainingRun(
-        data=digest_of(data),
+        data={name: digest_of(part) for name, part in data.items()},
         settings=settings,
         versions={package: _version(package) for package in _PACKAGES},
         threads=threads,
@@ -218,11 +219,13 @@ class Checkpoint:
             remove_folder(self.path)
 
     def _compare(self, there: TrainingRun, here: TrainingRun) -> None:
-        if there.data != here.data:
-            raise ResumeError(
-                f"{self.path}: expected the rows that this training began with (digest {there.data[:12]}), got others "
-                f"({here.data[:12]}); give the same sources and columns, or leave --resume out to start anew."
-            )
+        for name in sorted({*there.data, *here.data}):
+            began, given = (run.data.get(name, "")[:12] for run in (there, here))
+            if began != given:
+                raise ResumeError(
+                    f"{self.path}: expected the {name} that this training began with (digest {began}), got {given}; "
+                    "give the same sources, columns and options, or leave --resume out to start anew."
+                )
         for what, before, now in (
             ("setting", there.settings, here.settings),
             ("version", there.versions, here.versions),
