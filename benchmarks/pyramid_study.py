@@ -249,7 +249,7 @@ def inputs_of(row: Ours, data: Dataset, config: Config, source: LanguageModel) -
     """What else `fit` takes; states that a frozen language model will be asked for are read here."""
     if row.reads == "states":
         assert isinstance(config.model, PyramidConfig)
-        encoder = source.encoder(config.model.num_states)
+        encoder = source.encoder(config.model.num_states_read)
         if config.train.tune == "none":
             source.read(data.train.texts, encoder, config.text)
         return {"encoder": encoder}

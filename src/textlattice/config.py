@@ -314,7 +314,7 @@ class PyramidConfig:
         word_channels: Width of word rows and of spelling, of `form`.
         injected_channels: Width of the vectors of the token table; training sets it, 0 means no table.
         state_channels: Width of each hidden state of the language model; training sets it.
-        num_states: Layers of the language model that are read, evenly spread up to the last.
+        num_states: Layers of the language model that are read, evenly spread up to the last; with one scale the last.
         channels: Width of a unit.
         num_scales: Scales: tokens, then units of two, four, eight tokens.
         units: What units are: `pairs` of the scale below, or the same within `sentences`, which are the highest scale.
@@ -376,12 +376,31 @@ class PyramidConfig:
             set(self.edges) <= set(kinds),
             f"model.edges must be among {', '.join(kinds)}, got {self.edges}.",
         )
-        of_graph = ("edges", "num_similar", "least_similarity", "similarity_temperature", "num_heads")
-        idle = _changed(self, *of_graph)
+        idle = (
+            [] if self.encoder == "form" else _changed(self, "char_channels", "word_channels", "word_dropout")
+        )
+        _require(
+            not idle,
+            f"{', '.join(f'model.{name}' for name in idle)} would do nothing with model.encoder={self.encoder}, for it "
+            "is of our own encoder; leave it out.",
+        )
+        _require(
+            self.num_states <= self.num_scales or not _changed(self, "num_states"),
+            f"model.num_states must not exceed model.num_scales, for each scale reads one of the layers, got "
+            f"{self.num_states} and {self.num_scales}.",
+        )
+        of_similar = ("num_similar", "least_similarity", "similarity_temperature")
+        idle = _changed(self, "edges", *of_similar, "num_heads")
         _require(
             self.num_layers > 0 or not idle,
             f"{', '.join(f'model.{name}' for name in idle)} would do nothing without a graph, which "
             "model.num_layers=0 leaves out; set model.num_layers to 1 or more, or take the preset pyramid-graph.",
+        )
+        idle = [] if "similar" in self.edges else _changed(self, *of_similar)
+        _require(
+            not idle,
+            f"{', '.join(f'model.{name}' for name in idle)} would do nothing without similar among model.edges, got "
+            f"{self.edges}; add it.",
         )
         _require(
             -1 <= self.least_similarity <= 1,
@@ -393,6 +412,11 @@ class PyramidConfig:
             f"{self.similarity_temperature}.",
         )
         _require_shares(self, "dropout", "word_dropout")
+
+    @property
+    def num_states_read(self) -> int:
+        """Layers of the language model that are read: each scale reads one."""
+        return min(self.num_states, self.num_scales)
 
     @property
     def child_slots(self) -> int:
@@ -576,6 +600,34 @@ class Config:
                 "train.wide must be none for the family published, which has no wide branch, got "
                 f"{self.train.wide!r}.",
             )
+        if isinstance(self.model, PyramidConfig):
+            self._require_used(self.model)
+
+    def _require_used(self, model: PyramidConfig) -> None:
+        """That no setting outside `model` asks for what this pyramid does not have."""
+        idle = (
+            []
+            if model.encoder == "form"
+            else [
+                *(
+                    f"text.{name}"
+                    for name in _changed(self.text, "num_characters", "num_subwords", "subword_lengths")
+                ),
+                *(f"train.{name}" for name in _changed(self.train, "word_vectors")),
+            ]
+        )
+        _require(
+            not idle,
+            f"{', '.join(idle)} would do nothing with model.encoder={model.encoder}, for it is of our own encoder; "
+            "leave it out.",
+        )
+        names = [field.name for field in dataclasses.fields(GraphConfig)]
+        idle = [] if "small_world" in model.edges else _changed(self.graph, *names)
+        _require(
+            not idle,
+            f"{', '.join(f'graph.{name}' for name in idle)} would do nothing in a pyramid without small_world among "
+            f"model.edges, got {model.edges}; add it, or leave this out.",
+        )
 
     def with_settings(self, settings: dict[str, Any]) -> "Config":
         """A copy with dotted settings replaced, e.g. `{"model.channels": 96}`; text values are parsed.

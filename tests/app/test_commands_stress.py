@@ -113,6 +113,11 @@ def test_rows_that_flatter_or_wrong_the_model_are_told(cli, tiny_folder, reviews
     ran = cli("stress", tiny_folder, path, *SHORT)
     assert f"{path}: 1 rows with labels that the model does not know: odd (1)" in ran.err
     assert "trained on" not in ran.err
+    ran = cli("stress", tiny_folder, reviews, *SHORT, "--train", path)
+    assert (
+        f"{path}: 1 rows with labels that the model does not know: odd (1); tfidf_lr is trained without them"
+        in ran.err
+    )
 
 
 @pytest.mark.parametrize(

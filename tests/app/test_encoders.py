@@ -1,13 +1,18 @@
 """A language model as the encoder of the pyramid, by command and by estimator."""
 
 import json
+import pickle
+import shutil
+import sys
 
 import numpy as np
 import pytest
 
 from encoders.models import write_bert
 from textlattice import TextClassifier, load
+from textlattice.app.main import main
 from textlattice.encoders.language_model import open_encoder
+from textlattice.training.fitting import Fitting
 
 SMALL = {"model.channels": 16, "model.head_channels": 8, "train.batch_size": 16}
 
@@ -76,6 +81,25 @@ def test_a_language_model_learns_on_request(cli, bert, reviews, tmp_path):
     assert cli("train", reviews, "-o", folder, "--tune", "some").code == 2
 
 
+def test_resume_asks_for_the_language_model_itself_not_for_its_path(
+    cli, bert, reviews, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = ["train", reviews, "-o", tmp_path / "model", "--preset", "pyramid", "--steps", "3"]
+    words += ["--threads", "1", "--checkpoint-minutes", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitting, "join", lambda *parts, **options: sys.exit(9))
+        assert main([*map(str, words), "--encoder", str(bert)]) == 9
+    other = write_bert(tmp_path / "other", seed=1)
+    ran = cli(*words, "--encoder", other, "--resume")
+    assert ran.code == 1
+    assert "expected the language model that this training began with (digest " in ran.err
+    shutil.copytree(bert, tmp_path / "moved")
+    ran = cli(*words, "--encoder", tmp_path / "moved", "--resume")
+    assert ran.code == 0, ran.err
+    assert "going on with" in ran.err
+
+
 def test_no_state_is_kept_where_none_is_to_be(cli, bert, reviews, tmp_path):
     states = tmp_path / "states"
     assert cli(*kept_in(states, "0", reviews, bert)).code == 0
@@ -108,6 +132,44 @@ def test_what_would_do_nothing_is_refused(cli, bert, reviews, tmp_path):
         assert message in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--state-cache", "states"], 2, "goes with --encoder alone"),
+        (["--state-cache-gb", "0"], 2, "goes with --encoder alone"),
+        (
+            ["--encoder", "BERT", "--tune", "lora", "--state-cache-gb", "1"],
+            1,
+            "--state-cache keeps states of a language model that stays as it is, got train.tune=lora",
+        ),
+        (
+            ["--encoder", "BERT", "--set", "model.word_channels=8", "--set", "train.word_vectors=random"],
+            1,
+            "model.word_channels would do nothing with model.encoder=language_model",
+        ),
+        (
+            ["--encoder", "BERT", "--set", "train.word_vectors=random"],
+            1,
+            "train.word_vectors would do nothing with model.encoder=language_model",
+        ),
+    ],
+)
+def test_what_would_do_nothing_beside_a_language_model_is_refused(
+    cli, bert, reviews, tmp_path, arguments, code, message
+):
+    words = [bert if word == "BERT" else word for word in arguments]
+    ran = cli("train", reviews, "-o", tmp_path / "model", "--preset", "pyramid", *words)
+    assert ran.code == code
+    assert message in ran.err
+
+
+def test_one_scale_reads_one_layer(cli, bert, reviews, tmp_path):
+    words = [*kept_in(tmp_path / "states", "1", reviews, bert), "--set", "model.num_scales=1"]
+    assert cli(*words).code == 0
+    config = json.loads((tmp_path / "model" / "config.json").read_text())["config"]
+    assert config["model"]["num_states"] == 1
+
+
 def kept_in(states, gigabytes, reviews, bert):
     """Words of a short training that keeps so much of its states there."""
     words = ["train", reviews, "-o", states.parent / "model", "--preset", "pyramid", "--encoder", bert]
@@ -128,6 +190,18 @@ def test_the_estimator_takes_one(bert, tiny_texts, tmp_path, monkeypatch):
         "name": str(bert),
         "digest": classifier.trained_.collator.encoder.digest.hex(),
     }
+
+
+@pytest.mark.parametrize("tune", ["none", "lora"])
+def test_the_estimator_over_one_is_pickled(bert, tiny_texts, tmp_path, monkeypatch, tune):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    texts, labels = tiny_texts
+    classifier = TextClassifier(
+        "pyramid", settings=SMALL | {"train.tune": tune}, steps=3, threads=1, encoder=bert
+    )
+    expected = classifier.fit(texts, labels).predict_proba(texts[:4])
+    again = pickle.loads(pickle.dumps(classifier))  # noqa: S301
+    np.testing.assert_allclose(again.predict_proba(texts[:4]), expected, atol=1e-6)
 
 
 def test_it_is_compared_with_baselines(cli, bert, reviews, tmp_path, monkeypatch):

@@ -32,7 +32,14 @@ SETTINGS = [
     {"model.num_scales": 6, "model.edges": ["similar"], "model.num_layers": 1},
     {"model.num_layers": 0},
     {"model.num_layers": 0, "model.top_down": "none"},
-    {"model.encoder": "table", "model.injected_channels": 3},
+    {
+        **{"model.encoder": "table", "model.injected_channels": 3},
+        **{
+            "model.char_channels": 32,
+            "model.word_channels": 64,
+            "text.num_subwords": 16_384,
+        },  # of another encoder
+    },
     {"model.injected_channels": 3},
     {"model.edges": ["adjacent", "tree", "similar", "small_world"]},
     {"model.edges": ["tree", "similar", "document"]},
@@ -294,6 +301,26 @@ def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
         (
             {"model.num_scales": 1, "model.units": "sentences"},
             "model.units=sentences would do nothing with model.num_scales=1; set it to 2 or more",
+        ),
+        (
+            {"model.edges": ["tree"], "model.num_similar": 9, "model.least_similarity": 0.9},
+            "model.num_similar, model.least_similarity would do nothing without similar among model.edges",
+        ),
+        (
+            {"graph.num_random_edges": [3, 3]},
+            "graph.num_random_edges would do nothing in a pyramid without small_world among model.edges",
+        ),
+        (
+            {"model.encoder": "table"},
+            "model.char_channels, model.word_channels would do nothing with model.encoder=table",
+        ),
+        (
+            {"model.encoder": "table", "model.char_channels": 32, "model.word_channels": 64},
+            "text.num_subwords would do nothing with model.encoder=table",
+        ),
+        (
+            {"model.num_states": 4, "model.num_scales": 3},
+            "model.num_states must not exceed model.num_scales, .* got 4 and 3",
         ),
         ({"model.num_layers": -1}, "model.num_layers must not be negative, got -1"),
         ({"model.dropout": 1}, r"model.dropout must lie in \[0, 1\), got 1.0"),

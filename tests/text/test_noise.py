@@ -61,7 +61,16 @@ def test_in_scripts_without_spaces_a_token_is_a_word():
         assert all(letter in remaining for letter in kept)  # what stays keeps its order
     assert corrupt(text, "truncation", 0.25, 0) == "这家店的菜很好吃 下"
     assert corrupt("good 好吃 film", "truncation", 0.5, 0) == "good 好"
-    assert corrupt("a\n\nb c", "truncation", 0.34, 0) == "a b"  # between spaces all is as it was
+    assert corrupt("a\n\nb  c\n", "truncation", 0.34, 0) == "a\n\nb"
+
+
+@pytest.mark.parametrize("family", ["token_dropout", "truncation"])
+def test_a_text_that_keeps_its_words_keeps_its_spaces(family):
+    text = "  A text\twith  double spaces,\n\nnew lines and a tail. \n"
+    kept = [corrupt(text, family, 0.01, seed) for seed in range(20)]
+    assert sum(found == text for found in kept) > 10
+    dropped = {corrupt("  a  b\tc ", "token_dropout", 1 / 3, seed) for seed in range(40)}
+    assert dropped == {"b\tc ", "  a c ", "  a  b"}
 
 
 def test_case_alone_changes_case():

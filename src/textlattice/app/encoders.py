@@ -35,4 +35,4 @@ def named_encoder(
         )
     most = int(min(gigabytes, 1e9) * 1e9)
     cache = StateCache(folder or default_folder(), most) if most else None
-    return open_encoder(model_folder(name), name, num_layers=config.model.num_states, cache=cache)
+    return open_encoder(model_folder(name), name, num_layers=config.model.num_states_read, cache=cache)

@@ -13,12 +13,12 @@ def unknown_labels(task: Task, labels: Sequence[Label]) -> Counter[str]:
     return Counter(name for label in labels for name in each_label(label) if name not in known)
 
 
-def report_unknown(unknown: Counter[str], kind: TaskKind, source: str) -> None:
-    """Warns of labels that the model does not know: each is an error of the model."""
+def report_unknown(unknown: Counter[str], kind: TaskKind, source: str, becomes: str = "") -> None:
+    """Warns of labels that the model does not know: each is an error of the model, or becomes something else."""
     if unknown:
         names = ", ".join(f"{name} ({num:,})" for name, num in unknown.most_common(5))
         what = "labels" if kind == "multi" else "rows with labels"
-        warn(f"{source}: {unknown.total():,} {what} that the model does not know: {names}")
+        warn(f"{source}: {unknown.total():,} {what} that the model does not know: {names}{becomes}")
 
 
 def report_seen(num_seen: int | None, num_rows: int, source: str) -> None:

@@ -33,7 +33,8 @@ def attack(
 
     Words (in scripts without spaces tokens) are ranked by what the probability of the right label loses without them,
     in a long text words at even distances, as many as half of the budget has queries for. Then, from the first on, each
-    takes the edit of one character (typing errors, letters that look alike) that lowers it most, if one does.
+    takes the edit of one character (typing errors, letters that look alike) that lowers it most, if none raises it: one
+    that does nothing alone may help the next.
 
     Args:
         probabilities: The model; each text it is asked about is a query.

@@ -6,6 +6,7 @@ A text is spoiled by itself: what happens to it depends on the text, the family,
 import hashlib
 import string
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -80,7 +81,7 @@ _MARKS = ".,;:!?-'\""
 
 
 def _typo(letters: list[str], place: int, draw: Generator) -> None:
-    """Swaps with the next letter, leaves out, doubles, or takes a key beside it."""
+    """Swaps with the next letter, which may be the same, leaves out, doubles, or takes a key beside it."""
     letter = letters[place]
     kind = int(draw.integers(4))
     if kind == 0 and place + 1 < len(letters) and letters[place + 1]:
@@ -194,12 +195,21 @@ def corrupt(text: str, family: str, level: float, seed: int) -> str:
 
 
 def _only(text: str, words: list[tuple[int, int]], places: list[int]) -> str:
-    """The words at these places, a space between two that have one between them in the text."""
-    told, before = "", words[0][0]
-    for start, end in (words[place] for place in places):
-        apart = told and any(map(str.isspace, text[before:start]))
-        told += (" " if apart else "") + text[start:end]
-        before = end
+    """The text with the words at these places alone.
+
+    What stands around words that stay, and between two that were neighbours, stays; of what stood between two others a
+    space, if there was one.
+    """
+    bounds = [(0, 0), *words, (len(text), len(text))]  # the ends of the text stay, as words without a letter
+    kept = [0, *(place + 1 for place in places), len(words) + 1]
+    told = ""
+    for former, place in pairwise(kept):
+        start, end = bounds[place]
+        between = text[bounds[former][1] : start]
+        if place != former + 1:
+            at_an_end = former == 0 or place == len(words) + 1
+            between = " " if any(map(str.isspace, between)) and not at_an_end else ""
+        told += between + text[start:end]
     return told
 
 

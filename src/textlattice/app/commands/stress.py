@@ -123,6 +123,7 @@ def stress(
       textlattice stress model test.csv --family typo --family homoglyph --min-relative-auc 0.9
     """
     with needs("stress", "train"):
+        from textlattice.baselines.answering import answering_baseline
         from textlattice.stress.attack import attack
         from textlattice.stress.curves import stress_curves
         from textlattice.text.noise import FAMILIES, check_family
@@ -163,9 +164,14 @@ def stress(
     with progress() as listener:
         if train is not None:
             rows = read(train)
+            given = labels_of(rows, TaskChoice(predictor.task.kind))
             name = baseline or BASELINE
+            left_out = f"; {name} is trained without them"
+            report_unknown(unknown_labels(predictor.task, given), predictor.task.kind, train, left_out)
             listener.begin(f"training {name}")
-            models.append((name, *_baseline(name, rows, predictor.task, seed)))
+            models.append(
+                (name, *answering_baseline(name, predictor.task, list(rows.texts), given, seed=seed))
+            )
             listener.end()
         results = []
         for name, probabilities, task in models:
@@ -213,15 +219,6 @@ def _drawn(table: Table, task: Task, limit: int, seed: int) -> tuple[list[str], 
     chosen = np.random.default_rng(seed).permutation(len(table.rows))[:limit].tolist()
     texts, labels = list(table.texts), labels_of(table, TaskChoice(task.kind))
     return [texts[row] for row in chosen], [labels[row] for row in chosen]
-
-
-def _baseline(name: str, table: Table, task: Task, seed: int) -> tuple[Any, Task]:
-    """Probabilities of a linear model with the labels of the task, and how it decides."""
-    from textlattice.baselines.answering import answering_baseline
-
-    return answering_baseline(
-        name, task, list(table.texts), labels_of(table, TaskChoice(task.kind)), seed=seed
-    )
 
 
 def _print_figures(models: list[dict[str, Any]]) -> None:

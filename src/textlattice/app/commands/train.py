@@ -137,11 +137,15 @@ def train(
         ),
     ] = None,
     state_cache_gb: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--state-cache-gb", metavar="N", min=0, help="Size of that folder at most; 0 keeps none."
+            "--state-cache-gb",
+            metavar="N",
+            min=0,
+            help="Size of that folder at most; 0 keeps none. Default: 20.",
+            show_default=False,
         ),
-    ] = 20.0,
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", help="Passes over the rows.", show_default=False)
     ] = None,
@@ -214,11 +218,19 @@ def train(
         )
     if not final and folds is None:
         raise typer.BadParameter("goes with --folds alone.", param_hint="'--no-final'")
+    for name, given in (("--state-cache", state_cache), ("--state-cache-gb", state_cache_gb)):
+        if given is not None and encoder is None:
+            raise typer.BadParameter("goes with --encoder alone.", param_hint=f"'{name}'")
     if device != "cpu":
         raise ConfigError(f"--device must be cpu in this release, got {device!r}; leave it out.")
     direct: dict[str, Any] = {"epochs": epochs, "steps": steps, "max_minutes": max_minutes, "seed": seed}
     direct |= {"threads": threads, "tune": tune}
     config = configure(preset, settings, {f"train.{name}": value for name, value in direct.items()})
+    if config.train.tune != "none" and (state_cache, state_cache_gb) != (None, None):
+        raise ConfigError(
+            f"--state-cache keeps states of a language model that stays as it is, got train.tune={config.train.tune}; "
+            "leave one out."
+        )
     if output is not None and final:
         check_output(output)
     cut = None if tokenizer is None else named_tokenizer(tokenizer)
@@ -226,7 +238,7 @@ def train(
     with needs("training", "train"):
         import torch
 
-        from textlattice.app.encoders import named_encoder
+        from textlattice.app.encoders import GIGABYTES, named_encoder
         from textlattice.training.checkpoint import training_run
         from textlattice.training.cross_validation import cross_validate
         from textlattice.training.fit import fit
@@ -234,7 +246,8 @@ def train(
 
     language_model = None
     if encoder is not None:
-        language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=state_cache_gb)
+        gigabytes = GIGABYTES if state_cache_gb is None else state_cache_gb
+        language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=gigabytes)
     columns = text_columns(text)
     table = _read(source, columns, label, label_separator, group)
     held_out = None if validation is None else _read(validation, columns, label, label_separator)
@@ -255,12 +268,12 @@ def train(
         chosen_by = held_out.texts, labels_of(held_out, TaskChoice.MULTI if several else TaskChoice.SINGLE)
     parts = {
         "rows": table.digest,
-        "validation": None if held_out is None else held_out.digest,
-        "token_table": vectors,
-        "tokenizer": record.get("tokenizer"),
-        "encoder": record.get("encoder"),
+        "validation rows": None if held_out is None else held_out.digest,
+        "token table": vectors,
+        "tokenizer": None if cut is None else cut.digest,
+        "language model": None if language_model is None else language_model.digest.hex(),
         "folds": folds,
-        **chosen,
+        **{name.replace("_", " "): part for name, part in chosen.items()},
     }
     chosen |= {"validation": chosen_by, "token_table": vectors, "tokenizer": cut, "encoder": language_model}
     if output is None or not final:
@@ -306,7 +319,7 @@ def train(
             save_trained(trained, output, source=record)
         checkpoint.remove()
     if language_model is not None:
-        _tell_states_left_out(language_model, state_cache_gb)
+        _tell_states_left_out(language_model)
     if json:
         print_json({"folder": str(output), "source": record, **trained.record})
     else:
@@ -323,11 +336,12 @@ def _tell_finished(output: Path, record: dict[str, Any], *, json: bool) -> None:
     _tell_stopped(output, record)
 
 
-def _tell_states_left_out(encoder: "LanguageModelEncoder", gigabytes: float) -> None:
+def _tell_states_left_out(encoder: "LanguageModelEncoder") -> None:
     """That states were made anew in each epoch, where their folder could not take them."""
-    if encoder.cache is not None and encoder.cache.num_refused:
+    cache = encoder.cache
+    if cache is not None and cache.num_refused:
         warn(
-            f"{encoder.cache.folder} had no room for the states of all texts in {gigabytes:g} GB, or could not be "
+            f"{cache.folder} had no room for the states of all texts in {cache.max_bytes / 1e9:g} GB, or could not be "
             "written, so the language model read texts anew in each epoch; give it more by --state-cache-gb."
         )
 
