@@ -15,7 +15,8 @@ from textlattice.presets import preset
 from textlattice.text.document import read_document
 from textlattice.text.vocabulary import Vocabulary, known_words, word_keys
 
-SMALL = {"model.channels": 16, "model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64}
+SMALL = {"model.channels": 16}
+OF_FORM = {"model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64}
 TEXTS = [
     "A slow first half , but then ! what an ending .",
     "good",
@@ -32,14 +33,7 @@ SETTINGS = [
     {"model.num_scales": 6, "model.edges": ["similar"], "model.num_layers": 1},
     {"model.num_layers": 0},
     {"model.num_layers": 0, "model.top_down": "none"},
-    {
-        **{"model.encoder": "table", "model.injected_channels": 3},
-        **{
-            "model.char_channels": 32,
-            "model.word_channels": 64,
-            "text.num_subwords": 16_384,
-        },  # of another encoder
-    },
+    {"model.encoder": "table", "model.injected_channels": 3},
     {"model.injected_channels": 3},
     {"model.edges": ["adjacent", "tree", "similar", "small_world"]},
     {"model.edges": ["tree", "similar", "document"]},
@@ -51,7 +45,8 @@ ALL_EDGES = {"model.edges": ["adjacent", "tree", "similar", "small_world", "docu
 
 
 def made(settings, *, num_outputs=2):
-    config = preset("pyramid-graph").with_settings(SMALL | settings)
+    own = {} if "model.encoder" in settings else OF_FORM
+    config = preset("pyramid-graph").with_settings(SMALL | own | settings)
     documents = [read_document(text, config.text) for text in TEXTS]
     words = known_words([document.forms() for document in documents], config.text, min_count=1)
     injected = np.sort(word_keys(["film", "ending", "good"], config.text))
@@ -328,4 +323,4 @@ def test_the_cost_of_an_encoder_of_unknown_width(encoder, name):
 )
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(ConfigError, match=message):
-        preset("pyramid-graph").with_settings(SMALL | settings)
+        preset("pyramid-graph").with_settings(SMALL | OF_FORM | settings)

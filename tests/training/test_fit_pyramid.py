@@ -16,13 +16,15 @@ from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
 
 SMALL = {
-    **{"model.channels": 16, "model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64},
-    **{"train.steps": 40, "train.batch_size": 16, "train.threads": 1, "train.learning_rate": 5e-3},
+    **{"model.channels": 16, "train.steps": 40, "train.batch_size": 16, "train.threads": 1},
+    **{"train.learning_rate": 5e-3},
 }
+OF_FORM = {"model.word_channels": 8, "model.char_channels": 8, "text.num_subwords": 64}
 
 
 def config(**settings):
-    return preset("pyramid").with_settings(SMALL | settings)
+    own = {} if "model.encoder" in settings else OF_FORM
+    return preset("pyramid").with_settings(SMALL | own | settings)
 
 
 ALL_PARTS = {"model.top_down": "sum", "model.num_layers": 2}
