@@ -135,12 +135,15 @@ WEIGHED = {
 }
 """What helps against uneven classes."""
 TUNED = {"train.tune_bfloat16": True}
+NOISE, FOLD = {"train.noise": 0.3}, {"text.fold_confusables": True}
+BOTH = NOISE | FOLD
 OTHERS = {
     "pyramid over a token table": Ours(settings={"model.encoder": "table"}, reads="table"),
     "pyramid over our own encoder": Ours(reads="text"),
     "pyramid-graph over our own encoder": Ours(preset=ALL_PARTS, reads="text"),
     "our own encoder, graph, no top-down path": Ours(reads="text", settings=GRAPH),
     "our own encoder, top-down path, no graph": Ours(reads="text", settings=TOP_DOWN),
+    "pyramid, noise in training, confusables folded": Ours(settings=BOTH),
     "pyramid, language model tuned by LoRA": Ours(settings=TUNED | {"train.tune": "lora"}),
     "pyramid, language model tuned whole": Ours(settings=TUNED | {"train.tune": "full"}),
     "pyramid without n-grams": Ours(settings={"train.wide": "none"}),

@@ -11,7 +11,19 @@ import torch
 from accuracy import Telling, judge
 from cells import NONE, table_of
 from neural import NETWORKS, Learned
-from pyramid_study import FINE_TUNED, FROZEN, LINEAR, OURS, LanguageModel, Ours, baseline_of, inputs_of
+from pyramid_study import (
+    BOTH,
+    FINE_TUNED,
+    FOLD,
+    FROZEN,
+    LINEAR,
+    NOISE,
+    OURS,
+    LanguageModel,
+    Ours,
+    baseline_of,
+    inputs_of,
+)
 from records import pack_places, unpack_places
 from sets import Dataset, Part
 from textlattice.config import TextConfig
@@ -27,8 +39,6 @@ from textlattice.training.labels import task_of
 from textlattice.training.noise import FAMILIES as TRAINED
 from textlattice.training.save import predictor_of
 
-NOISE, FOLD = {"train.noise": 0.3}, {"text.fold_confusables": True}
-BOTH = NOISE | FOLD
 NORMALISED = "tfidf_lr, texts normalised"
 """Reads what our reader makes of texts, without characters that have no form: what that part of ours is worth."""
 FIRST = "tfidf_lr"
