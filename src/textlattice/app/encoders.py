@@ -13,7 +13,7 @@ GIGABYTES = 20.0
 
 
 def named_encoder(
-    name: str, config: Config, *, folder: Path | None = None, gigabytes: float = GIGABYTES
+    name: str, config: Config, *, folder: Path | None = None, gigabytes: float | None = None
 ) -> LanguageModelEncoder:
     """The language model of a folder, or of the hub (`owner/name`).
 
@@ -21,7 +21,7 @@ def named_encoder(
         name: As the user named it.
         config: Settings, which say how many of its layers are read.
         folder: Where states are kept; None takes the user's cache.
-        gigabytes: Of them at most; 0 keeps none.
+        gigabytes: Of them at most, `GIGABYTES` where it is None; 0 keeps none.
 
     Raises:
         ConfigError: The settings are not of the family that reads one.
@@ -33,6 +33,6 @@ def named_encoder(
             "--encoder goes with --preset pyramid or pyramid-graph, got a model of the family "
             f"{config.model.family}; take one of them, or make a token table of the language model."
         )
-    most = int(min(gigabytes, 1e9) * 1e9)
+    most = int(min(GIGABYTES if gigabytes is None else gigabytes, 1e9) * 1e9)
     cache = StateCache(folder or default_folder(), most) if most else None
     return open_encoder(model_folder(name), name, num_layers=config.model.num_states_read, cache=cache)

@@ -123,16 +123,13 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
     if missing := [name for name in (SETTINGS, WEIGHTS) if name not in files]:
         raise ArtefactError(f"the model folder has no {missing[0]}; copy or save the model again.")
     with _quiet() as transformers:
-
-        def blank() -> Any:
-            return _reading_half(
-                transformers.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
-            )
-
         try:
             config = transformers.AutoConfig.for_model(**json.loads(files[SETTINGS]))
             with torch.device("meta"):  # shapes alone: no setting may take memory that the file does not fill
-                shapes = {name: tuple(value.shape) for name, value in blank().state_dict().items()}
+                shapes = {
+                    name: tuple(value.shape)
+                    for name, value in _blank(transformers, config).state_dict().items()
+                }
         except Exception as error:  # of the library, for whatever the file may say
             raise ArtefactError(
                 f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
@@ -145,10 +142,17 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
                 f"{WEIGHTS} does not fit {SETTINGS}: {strange!r} differs; save the model again."
             )
         with torch.random.fork_rng(devices=[]):  # what it begins with is replaced
-            network = blank()
+            network = _blank(transformers, config)
     arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return network
+
+
+def _blank(transformers: Any, config: Any) -> Any:
+    """A network as it begins."""
+    return _reading_half(
+        transformers.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
+    )
 
 
 @contextmanager

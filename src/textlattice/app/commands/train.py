@@ -238,7 +238,7 @@ def train(
     with needs("training", "train"):
         import torch
 
-        from textlattice.app.encoders import GIGABYTES, named_encoder
+        from textlattice.app.encoders import named_encoder
         from textlattice.training.checkpoint import training_run
         from textlattice.training.cross_validation import cross_validate
         from textlattice.training.fit import fit
@@ -246,8 +246,7 @@ def train(
 
     language_model = None
     if encoder is not None:
-        gigabytes = GIGABYTES if state_cache_gb is None else state_cache_gb
-        language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=gigabytes)
+        language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=state_cache_gb)
     columns = text_columns(text)
     table = _read(source, columns, label, label_separator, group)
     held_out = None if validation is None else _read(validation, columns, label, label_separator)
