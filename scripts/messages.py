@@ -27,7 +27,7 @@ standard error behind `textlattice:`, and the exit status is 1; in Python it is 
 cannot be used raise nothing: see the faults of [reliability](reliability.md). {count} messages.
 """
 PARTS = {
-    "config.py": "Settings",
+    "config": "Settings",
     "presets.py": "Presets",
     "data": "Sources and tables",
     "text": "Texts",
@@ -48,6 +48,8 @@ PARTS = {
     "app": "Commands and estimator",
 }
 """Headings by package or module, in the order of the page."""
+Helpers = dict[str, tuple[str, int]]
+"""Of a function that raises with a message it is given: the error, and the place of the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +69,31 @@ class Message:
 
 def messages(source: Path = SOURCE) -> list[Message]:
     """All messages, module by module in the order of the lines."""
-    found = []
-    for path in sorted(source.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        module = path.relative_to(source).as_posix()
-        found += [Message(module=module, error=error, text=text) for error, text in _raised(tree)]
-    return found
+    trees = {
+        path.relative_to(source).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(source.rglob("*.py"))
+    }
+    helpers = {module: _helpers(tree) for module, tree in trees.items()}
+    return [
+        Message(module=module, error=error, text=text)
+        for module, tree in trees.items()
+        for error, text in _raised(tree, helpers[module] | _imported(tree, helpers))
+    ]
 
 
-def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    helpers = _helpers(tree)
+def _imported(tree: ast.Module, helpers: dict[str, Helpers]) -> Helpers:
+    """Those functions of other modules that a module imports."""
+    return {
+        alias.name: own[alias.name]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for own in [helpers.get(node.module.removeprefix("textlattice.").replace(".", "/") + ".py", {})]
+        for alias in node.names
+        if alias.name in own
+    }
+
+
+def _raised(tree: ast.Module, helpers: Helpers) -> Iterator[tuple[str, str]]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if not isinstance(node.func, ast.Name | ast.Attribute):
@@ -93,15 +110,15 @@ def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield helpers[name][0], _text(node.args[helpers[name][1]])
 
 
-def _helpers(tree: ast.Module) -> dict[str, tuple[str, int]]:
-    """Functions of a module that raise with a message they are given: the error, and the place of the message."""
+def _helpers(tree: ast.Module) -> Helpers:
+    """Functions of a module that raise with a message they are given."""
     found = {}
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
             continue
         arguments = [argument.arg for argument in function.args.args if argument.arg != "self"]
         for node in ast.walk(function):
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and len(node.exc.args) == 1:
                 name, given = getattr(node.exc.func, "id", ""), node.exc.args[0]
                 if name in ERRORS and isinstance(given, ast.Name) and given.id in arguments:
                     found[function.name] = (name, arguments.index(given.id))

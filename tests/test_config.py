@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from textlattice.config import CnnGnnConfig, Config, GraphConfig, TextConfig, TrainConfig, from_dict, to_dict
+from textlattice.config import CnnGnnConfig, Config, GraphConfig, TextConfig, TrainConfig
+from textlattice.config_json import from_dict, to_dict
 from textlattice.errors import ConfigError
 from textlattice.presets import PRESETS, preset
 

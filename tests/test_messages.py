@@ -39,6 +39,14 @@ def test_each_raise_is_found_with_its_places(found):
     ]
 
 
+def test_a_message_that_is_given_to_another_module_is_found(tmp_path, found):
+    other = "from textlattice.data.reader import check\ncheck(1 > 2, 'one must exceed two')\n"
+    (tmp_path / "text.py").write_text(other)
+    told = [(message.module, message.text) for message in messages.messages(tmp_path)]
+    assert ("text.py", "one must exceed two") in told
+    assert len(told) == len(found) + 1
+
+
 def test_the_page_has_a_table_a_part(found):
     page = messages.page(found)
     assert "## Sources and tables" in page
