@@ -6,6 +6,10 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from textlattice.telemetry import switch_off as _switch_off
+
+_switch_off()
+
 if TYPE_CHECKING:
     from textlattice.app.estimator import TextClassifier
     from textlattice.app.loading import load

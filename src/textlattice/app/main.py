@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_VERBS: dict[str, Callable[..., None]] = {
+VERBS: dict[str, Callable[..., None]] = {
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
@@ -49,7 +49,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "graph": graph.graph,
     "token-table": token_table.token_table,
 }
-for _verb, _command in _VERBS.items():
+for _verb, _command in VERBS.items():
     app.command(_verb)(_command)
 
 
