@@ -3,10 +3,12 @@
 #   PYTHON=python3.12     which Python makes the environments (3.11 or newer)
 #   TORCH_INDEX=URL       another index for PyTorch alone, such as that of its CPU or CUDA builds
 #   MINUTES=4             training time of the demo
+#   TORCH=2.13.0          version of PyTorch that `make pins` keeps; by default the one pinned now
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 MINUTES ?= 4
+TORCH ?= $(patsubst torch==%,%,$(filter torch==%,$(shell cat constraints.txt)))
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -15,7 +17,7 @@ MADE_FROM := pyproject.toml constraints.txt
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format docs demo bench clean
+.PHONY: help setup test lint format docs demo bench audit pins clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | \
@@ -33,6 +35,7 @@ lint: setup ## check style, types and generated documents
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/reliability_tables.py --check
 	$(BIN)/python scripts/messages.py --check
+	$(BIN)/python scripts/licences.py --check
 	$(BIN)/python benchmarks/plot.py --check
 
 format: setup ## put the code in order
@@ -43,6 +46,7 @@ docs: setup ## write docs/cli.md from the commands, and the tables from benchmar
 	$(BIN)/python scripts/cli_docs.py
 	$(BIN)/python scripts/reliability_tables.py
 	$(BIN)/python scripts/messages.py
+	$(BIN)/python scripts/licences.py
 	$(BIN)/python benchmarks/plot.py
 
 demo: setup ## train, evaluate, predict and explain on text that every machine has
@@ -51,8 +55,22 @@ demo: setup ## train, evaluate, predict and explain on text that every machine h
 bench: setup ## list the measurements that can be run
 	$(BIN)/python benchmarks/run.py --help
 
+audit: ## look up known vulnerabilities of the pinned packages (asks pypi.org, then osv.dev)
+	@test -x .venv-audit/bin/pip-audit || ($(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit)
+	@.venv-audit/bin/python scripts/audit.py .venv-audit/bin/pip-audit
+
+pins: ## renew constraints.txt (TORCH=2.14.0 renews PyTorch too), then set up again and run lint and tests
+	@rm -rf .venv-pins && $(PYTHON) -m venv .venv-pins
+	@echo 'Setting up .venv-pins without constraints (some minutes) ...'
+	@$(if $(TORCH_INDEX),.venv-pins/bin/python -m pip install --quiet --index-url $(TORCH_INDEX) --no-deps 'torch==$(TORCH)')
+	@.venv-pins/bin/python -m pip install --quiet 'torch==$(TORCH)' '.[dev]'
+	@.venv-pins/bin/python -m pip freeze | $(BIN)/python scripts/pins.py
+	@rm -rf .venv-pins
+	@git --no-pager diff --stat constraints.txt
+	@$(MAKE) setup docs lint test
+
 clean: ## remove what these commands made, environments included
-	rm -rf .venv .venv-light demo build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-light .venv-audit .venv-pins demo build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # One environment each. The stamp is written last, so that a broken installation is begun again.
 
