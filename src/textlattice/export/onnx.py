@@ -2,9 +2,7 @@
 
 import dataclasses
 import logging
-import os
 import platform
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,13 +39,13 @@ try:
     from textlattice.models.cnn_gnn import CnnGnnClassifier
     from textlattice.models.torch_backend import TorchBackend
     from textlattice.models.weights import load_model
+    from textlattice.nn.compiler_cache import no_compiler_cache
 except ImportError as error:
     raise MissingExtraError("export to ONNX", "train,export") from error
 
 op: Any = opset18
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a logit between PyTorch and ONNX Runtime that an export may show."""
-_COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 _PACKAGES = ("textlattice", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 _SIZES = {
     **dict.fromkeys(("characters", "form_index"), "num_characters"),
@@ -142,24 +140,10 @@ def export_model(model: CnnGnnClassifier, example: TextBatch[np.ndarray]) -> dic
         model: In evaluation mode.
         example: A batch of two documents or more, to trace with; its values do not matter.
     """
-    with _no_cache():
+    with no_compiler_cache():
         return {
             name: _to_onnx(program, OUTPUT[name]) for name, program in traced_steps(model, example).items()
         }
-
-
-@contextmanager
-def _no_cache() -> Iterator[None]:
-    """While its body runs, the folder that PyTorch's tracer makes for its compiler is one that goes afterwards."""
-    if _COMPILER_CACHE in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[_COMPILER_CACHE] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop(_COMPILER_CACHE, None)
 
 
 def traced_steps(

@@ -15,6 +15,7 @@ from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.errors import ConfigError, DataError
 from textlattice.models.classifier import Classifier
 from textlattice.models.registry import cost_of, flips_of
+from textlattice.nn.compiler_cache import no_compiler_cache
 from textlattice.progress import Progress
 from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
@@ -57,6 +58,7 @@ class Trained:
     record: dict[str, Any]
 
 
+@no_compiler_cache()
 def fit(
     texts: Sequence[str],
     labels: Sequence[Label | list[str]],
