@@ -283,7 +283,7 @@ def test_a_place_where_nothing_can_be_written_is_told_before_training(cli, table
     opened = os.open
 
     def closed(path, flags, *arguments, **options):
-        if flags & os.O_CREAT:
+        if flags & os.O_CREAT or flags & os.O_TMPFILE == os.O_TMPFILE:
             raise OSError(30, "Read-only file system", str(path))
         return opened(path, flags, *arguments, **options)
 
