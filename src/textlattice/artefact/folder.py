@@ -112,18 +112,32 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         ) from error
 
 
-def check_target(path: Path, names: Collection[str] = ()) -> None:
+def check_target(path: Path, names: Collection[str] = (), *, again: bool = False) -> None:
     """Do nothing where `write_folder` may write to `path`; call it before long work.
 
     Args:
         path: The folder.
         names: Some of the files that are to be written. A folder of ours that has none of them is of another kind.
+        again: It is to be written more than once, so `NAME.old` must be free although nothing is to be replaced yet.
 
     Raises:
         ArtefactError: The target is a file or a link, a folder that holds anything we did not write, hidden
             or not, or one of another kind; `NAME.old` is in the way and not ours; no folder can be there.
     """
     target = _absolute(path)
+    _check_place(target, names)
+    old = _old(target)
+    if not (again or os.path.lexists(target)) or not os.path.lexists(old):
+        return
+    if not _has_mark(old, _REPLACED) or _foreign_entries(old):
+        raise ArtefactError(
+            f"{target}: cannot be replaced, its former content would be kept at {old} for a moment, "
+            "which exists; move it away."
+        )
+
+
+def _check_place(target: Path, names: Collection[str]) -> None:
+    """Raises `ArtefactError` where something is at the target that may not go, or nothing can be there."""
     if not target.name:
         raise ArtefactError(
             f"{target}: expected a folder that can be replaced, got the root; choose another."
@@ -154,12 +168,6 @@ def check_target(path: Path, names: Collection[str] = ()) -> None:
         raise ArtefactError(
             f"{target}: expected a folder with {sorted(names)[0]} or nothing, got one of another kind "
             f"({', '.join(sorted(found)[:3])}), which is not overwritten; choose another path or move it."
-        )
-    old = _old(target)
-    if os.path.lexists(old) and (not _has_mark(old, _REPLACED) or _foreign_entries(old)):
-        raise ArtefactError(
-            f"{target}: cannot be replaced, its former content would be kept at {old} for a moment, "
-            "which exists; move it away."
         )
 
 
@@ -233,7 +241,7 @@ def remove_folder(path: Path, names: Collection[str] = ()) -> None:
         ArtefactError: Not a folder of ours (see `check_target`), or it may not be removed.
     """
     target = _absolute(path)
-    check_target(target, names)
+    _check_place(target, names)
     try:
         _remove_old(target)  # first, or it would be taken for the folder
         if target.is_dir():
