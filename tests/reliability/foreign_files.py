@@ -192,7 +192,7 @@ def foreign_files(model: Path) -> Iterator[ForeignFile]:
         else:
             checkpoint = "model.checkpoint.old"
         yield case(
-            TRAIN, checkpoint, what, at(checkpoint, make), r"checkpoint\.old, which exists; move it away"
+            TRAIN, checkpoint, what, at(checkpoint, make), r"checkpoint\.old .*which exists; move it away"
         )
     yield case(
         TRAIN, "model.old", "a copy of a model", at("model.old", model_at), "move it away", with_model=True

@@ -1,5 +1,6 @@
 """What a user has beside a model, under names that textlattice uses, is there afterwards as it was."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 
 from reliability.crashes import write_rows
 from reliability.foreign_files import TRAIN, attempt, foreign_files, snapshot
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="links and pipes are made as on POSIX")
 
 
 @pytest.fixture
