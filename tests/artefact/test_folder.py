@@ -1,10 +1,10 @@
 import json
 import os
-import shutil
 import threading
 
 import pytest
 
+from reliability.replacing import read_while_replaced
 from textlattice.artefact import folder as module
 from textlattice.artefact.folder import (
     check_target,
@@ -77,7 +77,6 @@ def kill_at(monkeypatch, k, *, for_good):
 
     for name in ("rename", "replace", "fsync", "mkdir", "rmdir", "unlink"):
         monkeypatch.setattr(module.os, name, killing(getattr(os, name)))
-    monkeypatch.setattr(module.shutil, "rmtree", killing(shutil.rmtree))
 
 
 @pytest.mark.parametrize("for_good", [True, False])
@@ -147,6 +146,7 @@ def test_repair_moves_old_back_but_not_under_a_live_writer(tmp_path, monkeypatch
     assert repair(path) is False
     write_folder(path, OLD)
     assert repair(path) is False
+    (path / ".replaced").touch()  # as a writer leaves it
     path.rename(tmp_path / "model.old")
     temporary = tmp_path / f"model.tmp-{os.getpid()}-0123abcd"
     temporary.mkdir()
@@ -251,6 +251,136 @@ def test_reading_while_another_thread_writes(tmp_path):
     finally:
         stop.set()
         writer.join()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["as fast as it can", "20 times a second"])
+def test_reading_while_another_process_replaces_it_all_the_time(pause):
+    tally, replaced = read_while_replaced(4.0, 3, pause=pause)
+    assert tally.failures == []
+    assert tally.tried > 300
+    assert replaced > 10
+
+
+def test_a_number_that_the_system_gives_again_is_not_taken_for_the_same_folder(tmp_path, monkeypatch):
+    """A reader stops in the middle of opening; the folder is replaced until its number comes again, if it can."""
+    path, opened = tmp_path / "model", module._open_regular
+    write_folder(path, OLD)
+    first, again = path.stat().st_ino, []
+
+    def slowly(file):
+        if file.name == "model.bin" and not again:
+            for _ in range(20):
+                write_folder(path, NEW)
+                again.append(path.stat().st_ino)
+        return opened(file)
+
+    monkeypatch.setattr(module, "_open_regular", slowly)
+    assert read_folder(path).files == NEW
+    assert again
+    assert first not in again  # it is held open
+
+
+def test_reading_gives_up_after_a_time(tmp_path, monkeypatch):
+    path, opened = tmp_path / "model", module._open_regular
+    write_folder(path, OLD)
+    monkeypatch.setattr(module, "_PATIENCE", 0.2)
+
+    def under_our_hands(file):
+        if file.name == "model.bin":
+            write_folder(path, OLD)
+        return opened(file)
+
+    monkeypatch.setattr(module, "_open_regular", under_our_hands)
+    with pytest.raises(
+        ArtefactError, match=r"model: was replaced again and again for 0\.2 s while being read"
+    ):
+        read_folder(path)
+
+
+def test_reading_changes_nothing(tmp_path):
+    path = tmp_path / "model"
+    write_folder(path, OLD)
+    (path / ".replaced").touch()
+    path.rename(tmp_path / "model.old")
+    assert read_folder(path).files == OLD
+    assert os.listdir(tmp_path) == ["model.old"]
+
+
+@pytest.mark.parametrize("mark", ["none", "a link", "a file with content", "a folder", "a hard link"])
+def test_a_backup_without_our_mark_is_not_read_moved_or_replaced(tmp_path, mark):
+    old = tmp_path / "model.old"
+    write_folder(old, OLD)
+    (tmp_path / "empty").touch()
+    if mark == "a link":
+        (old / ".replaced").symlink_to(tmp_path / "empty")
+    elif mark == "a file with content":
+        (old / ".replaced").write_text("mine")
+    elif mark == "a folder":
+        (old / ".replaced").mkdir()
+    elif mark == "a hard link":
+        (old / ".replaced").hardlink_to(tmp_path / "empty")
+    with pytest.raises(ArtefactError, match="expected a model folder, got nothing"):
+        read_folder(tmp_path / "model")
+    clear_stale(tmp_path / "model", sole_writer=True)
+    assert sorted(os.listdir(tmp_path)) == ["empty", "model.old"]
+    write_folder(tmp_path / "model", NEW)
+    with pytest.raises(ArtefactError, match=r"model\.old.*exists; move it away"):
+        write_folder(tmp_path / "model", NEW)
+    assert read_folder(old).files == OLD
+
+
+def test_temporaries_are_removed_by_their_mark_and_never_more_than_we_make(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_alive", lambda process: False)
+    names = [f"model.tmp-8-0123456{number}" for number in range(6)]
+    marked, whole, foreign, nested, file, link = (tmp_path / name for name in names)
+    for folder in (marked, foreign, nested):
+        folder.mkdir()
+    (marked / ".temporary").touch()
+    (marked / "half").write_text("a file that a dead writer had begun")
+    write_folder(whole, OLD)  # as 0.1.0 leaves one, without a mark
+    (foreign / "notes").write_text("mine")
+    (nested / ".temporary").touch()
+    (nested / "a").mkdir()
+    (nested / "a" / "notes").write_text("mine")
+    file.write_text("mine")
+    link.symlink_to(tmp_path / "elsewhere")
+    write_folder(tmp_path / "elsewhere", OLD)
+    write_folder(tmp_path / "model", NEW)
+    assert sorted(os.listdir(tmp_path)) == sorted(["model", "elsewhere", *names[2:]])
+    assert (nested / "a" / "notes").read_text() == "mine"
+    assert read_folder(tmp_path / "elsewhere").files == OLD
+
+
+def test_a_folder_of_another_kind_is_not_replaced(tmp_path):
+    write_folder(tmp_path / "model", OLD)
+    with pytest.raises(
+        ArtefactError, match=r"expected a folder with state\.json or nothing, got one of another"
+    ):
+        write_folder(tmp_path / "model", {"state.json": b"{}"})
+    with pytest.raises(ArtefactError, match="of another kind"):
+        remove_folder(tmp_path / "model", ["state.json"])
+    assert read_folder(tmp_path / "model").files == OLD
+
+
+def test_marks_that_a_dead_writer_left_in_a_whole_folder_go(tmp_path):
+    """Or a user who then calls it NAME.old himself would have given it our mark."""
+    write_folder(tmp_path / "model", OLD)
+    for mark in (".replaced", ".temporary"):
+        (tmp_path / "model" / mark).touch()
+    clear_stale(tmp_path / "model")
+    assert sorted(os.listdir(tmp_path / "model")) == sorted([*OLD, "manifest.json"])
+
+
+def test_places_where_no_folder_can_be_are_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtefactError, match=r"expected .*file to be a folder, got something else"):
+        check_target(tmp_path / "file" / "a" / "model")
+    with pytest.raises(
+        ArtefactError, match=r"expected a name of at most 231 bytes, got 240; choose a shorter"
+    ):
+        check_target(tmp_path / ("ü" * 120))
+    write_folder(tmp_path / ("m" * 231), OLD)
+    assert len(os.listdir(tmp_path)) == 2
 
 
 def test_a_users_backup_named_old_is_never_touched(tmp_path):

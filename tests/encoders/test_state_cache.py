@@ -57,12 +57,51 @@ def test_what_others_keep_in_the_same_folder_counts(tmp_path, monkeypatch):
 
 def test_what_a_killed_process_left_aside_goes_after_a_while(tmp_path):
     (tmp_path / "ab").mkdir()
-    stale, fresh = (tmp_path / "ab" / name for name in ("stale.tmp", "fresh.tmp"))
+    stale, fresh, foreign = (tmp_path / "ab" / name for name in ("stale.tmp", "fresh.tmp", "foreign.tmp"))
     for path in (stale, fresh):
-        path.write_bytes(b"half")
-    os.utime(stale, (1, 1))
+        path.write_bytes(pack_tensors({"states": ROWS}, note=state_cache._sum(ROWS))[:-1])
+    foreign.write_bytes(b"half")
+    for path in (stale, foreign):
+        os.utime(path, (1, 1))
     StateCache(tmp_path, SIZE)
-    assert (stale.exists(), fresh.exists()) == (False, True)
+    assert (stale.exists(), fresh.exists(), foreign.exists()) == (False, True, True)
+
+
+def test_what_somebody_else_keeps_there_stays(tmp_path):
+    """A folder of models, of a user's files, of another cache with names as long as ours: only what we wrote goes."""
+    other = pack_tensors({"states": ROWS})
+    paths = [
+        tmp_path / name for name in ("bert/model.safetensors", "Documents/draft.tmp", "ab/x.safetensors")
+    ]
+    paths += [tmp_path / "cd" / f"{'0' * 62}.safetensors", tmp_path / "cd" / "old.tmp"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(other)
+        os.utime(path, (1, 1))
+    link = tmp_path / "cd" / f"{'1' * 62}.safetensors"
+    link.symlink_to(paths[0])
+    (mine,) = of_former_runs(tmp_path, 1)
+    cache = StateCache(tmp_path, SIZE + len(other))
+    assert cache.put(b"new", ROWS)  # in place of the old one of ours
+    assert not mine.exists()
+    assert not cache.put(b"more", ROWS)
+    assert all(path.read_bytes() == other for path in paths)
+    assert link.is_symlink()
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    cache, precious = StateCache(tmp_path, 10 * SIZE), tmp_path / "precious"
+    precious.write_text("mine")
+    path = cache._path(b"one")
+    path.parent.mkdir()
+    path.symlink_to(precious)
+    assert not cache.put(b"one", ROWS)
+    assert cache.get(b"one") is None
+    path.unlink()
+    os.mkfifo(path)
+    assert not cache.put(b"one", ROWS)
+    assert cache.get(b"one") is None
+    assert precious.read_text() == "mine"
 
 
 def test_files_of_former_runs_make_room_the_oldest_first(tmp_path):

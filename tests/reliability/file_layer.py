@@ -15,9 +15,9 @@ class Operation:
     """One change of the disk, or one request to make changes last.
 
     Args:
-        kind: create, write, truncate, mkdir, rename, unlink, rmdir or sync.
+        kind: create, write, truncate, mkdir, link, rename, unlink, rmdir or sync.
         path: What it happened to.
-        target: New name, of a rename.
+        target: New name, of a rename or a link.
         data: What was written at the end of the file, of a write.
     """
 
@@ -90,6 +90,12 @@ class FileLayer:
 
             return remove
 
+        linked = os.link
+
+        def link(source: Any, target: Any, **options: Any) -> None:
+            self._step("link", os.fsdecode(source), target=self._path(target, None))
+            linked(source, target, **options)
+
         opened = io.open
 
         def file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
@@ -102,7 +108,7 @@ class FileLayer:
         os.open, os.write, os.fsync, os.ftruncate, os.mkdir = open_, write, fsync, ftruncate, mkdir  # type: ignore[assignment]
         os.rename, os.replace = renaming("rename"), renaming("replace")
         os.unlink, os.remove = removing("unlink", "unlink"), removing("remove", "unlink")
-        os.rmdir = removing("rmdir", "rmdir")
+        os.rmdir, os.link = removing("rmdir", "rmdir"), link
         io.open = file
 
     def _path(self, path: Any, dir_fd: int | None) -> str:
@@ -113,7 +119,7 @@ class FileLayer:
         return path.startswith(self.root)
 
     def _step(self, kind: str, path: str, target: str = "", data: bytes = b"") -> None:
-        if not self._counts(path):
+        if not self._counts(target or path):
             return
         self.operations.append(Operation(kind=kind, path=path, target=target, data=data))
         if len(self.operations) == self.kill_at:

@@ -26,10 +26,13 @@ def check_output(output: Path) -> None:
     """Does nothing where a model may be written, and no other process trains one; call it before long work.
 
     Raises:
-        ArtefactError: Something else is there, another process is training, or nothing can be written.
+        ArtefactError: Something else is there or where the checkpoint goes, another process is training, or nothing
+            can be written.
     """
-    check_target(output)
-    check_target(checkpoint_path(output))
+    from textlattice.training.checkpoint import FILES
+
+    check_target(output, ("config.json",))
+    check_target(checkpoint_path(output), FILES, again=True)
     if output.absolute().parent.is_dir():
         with only_writer(output):
             pass

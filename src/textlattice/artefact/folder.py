@@ -5,6 +5,11 @@ last; then the target becomes `NAME.old`, the new folder becomes the target, and
 moment the process dies at, the target or `NAME.old` is complete; reading takes `NAME.old` where the target is
 missing.
 
+A name alone is no proof that a folder is ours: users have backups called `NAME.old`. So each of them carries a mark,
+an empty file that is there before the folder gets its name and is the last thing that is removed from it; and the
+target is ours only if its manifest names all that it holds. What is not ours is refused before anything is written,
+and reading changes nothing.
+
 Two processes of one machine may read while a third writes. Two that write the same target at once are not
 coordinated: one of them can fail, the folder stays whole. It knows names and bytes, not what they mean.
 """
@@ -15,13 +20,13 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from textlattice.artefact.lock import is_alive as _alive
 from textlattice.errors import ArtefactError
@@ -33,8 +38,12 @@ MAX_JSON_BYTES = 4 << 20
 """Longest JSON that is parsed, manifest included; the settings of a model have some thousand bytes."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Lies in a folder that we are about to move to NAME.old; a backup that a user named so is never removed.
-_MARK = ".replaced"
+_REPLACED = ".replaced"  # lies in a folder that we are about to move to NAME.old
+_TEMPORARY = ".temporary"  # lies in one that we call NAME.tmp-..., before and while we do
+_MARKS = frozenset({_REPLACED, _TEMPORARY})
+_MOST_NAME_BYTES = 255 - len(".tmp-4294967295-01234567")  # of a name on most disks
+_PATIENCE = 10.0  # seconds in which a folder that is replaced all the time must be read once
+_LOOKS = 5  # at a place where nothing is, before we believe it: a writer renames twice
 _MANIFEST_KEYS = frozenset({"format_version", "library", "library_version", "files"})
 _OF_FILE_MANAGERS = frozenset({".DS_Store", ".directory", "Thumbs.db"})
 
@@ -81,17 +90,18 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     target = _absolute(path)
     for name in files:
         _check_name(name, target)
-    check_target(target)
+    check_target(target, files)
     try:
         _make_parents(target)
         _remove_stale(target)
         aside = _aside(target)
         aside.mkdir()
         try:
+            _put_mark(aside, _TEMPORARY)
             _fill(aside, files)
             _swap(aside, target)
         except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
+            _discard(aside)
             raise
     except ArtefactError:
         raise
@@ -102,17 +112,45 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         ) from error
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, names: Collection[str] = (), *, again: bool = False) -> None:
     """Do nothing where `write_folder` may write to `path`; call it before long work.
+
+    Args:
+        path: The folder.
+        names: Some of the files that are to be written. A folder of ours that has none of them is of another kind.
+        again: It is to be written more than once, so `NAME.old` must be free although nothing is to be replaced yet.
 
     Raises:
         ArtefactError: The target is a file or a link, a folder that holds anything we did not write, hidden
-            or not, or `NAME.old` is in the way and not ours.
+            or not, or one of another kind; `NAME.old` is in the way and not ours; no folder can be there.
     """
     target = _absolute(path)
+    _check_place(target, names)
+    old = _old(target)
+    if not (again or os.path.lexists(target)) or not os.path.lexists(old):
+        return
+    if not _has_mark(old, _REPLACED) or _foreign_entries(old):
+        raise ArtefactError(
+            f"{target}: cannot be replaced, its former content would be kept at {old} for a moment, "
+            "which exists; move it away."
+        )
+
+
+def _check_place(target: Path, names: Collection[str]) -> None:
+    """Raises `ArtefactError` where something is at the target that may not go, or nothing can be there."""
     if not target.name:
         raise ArtefactError(
             f"{target}: expected a folder that can be replaced, got the root; choose another."
+        )
+    if len(os.fsencode(target.name)) > _MOST_NAME_BYTES:
+        raise ArtefactError(
+            f"{target}: expected a name of at most {_MOST_NAME_BYTES} bytes, got {len(os.fsencode(target.name))}; "
+            "choose a shorter one."
+        )
+    above = next(folder for folder in target.parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise ArtefactError(
+            f"{target}: expected {above} to be a folder, got something else; choose another path."
         )
     if not os.path.lexists(target):
         return
@@ -125,43 +163,61 @@ def check_target(path: Path) -> None:
             f"{target}: holds files that textlattice did not write ({', '.join(foreign[:3])}"
             f"{', …' if len(foreign) > 3 else ''}) and is not overwritten; choose another path or move them."
         )
-    old = _old(target)
-    if os.path.lexists(old) and not (old / _MARK).exists():
+    found = _named(target) - {MANIFEST}
+    if found and names and found.isdisjoint(names):
         raise ArtefactError(
-            f"{target}: cannot be replaced, its former content would be kept at {old} for a moment, "
-            "which exists; move it away."
+            f"{target}: expected a folder with {sorted(names)[0]} or nothing, got one of another kind "
+            f"({', '.join(sorted(found)[:3])}), which is not overwritten; choose another path or move it."
         )
 
 
 def read_folder(path: Path) -> Folder:
     """The content of a folder, every byte checked against the manifest before anyone parses it.
 
-    All files are read at once, so the folder may be replaced or removed afterwards.
+    All files are read at once, so the folder may be replaced or removed afterwards, and also meanwhile: all of them
+    are those of one folder.
 
     Raises:
         ArtefactError: Nothing there, no folder of ours, a newer format, a missing, linked or changed file.
     """
     target = _absolute(path)
-    repair(target)
-    for _ in range(10):
-        before = _identity(target), _identity(_old(target))
-        try:
-            return _read(target if before[0] or not before[1] else _old(target))
-        except ArtefactError:
-            if before == (_identity(target), _identity(_old(target))):
-                raise  # nobody replaced it under our hands
-    raise ArtefactError(f"{target}: was replaced ten times while being read; try again.")
+    until, looks = time.monotonic() + _PATIENCE, 0
+    while True:
+        place = _place(target)
+        with _held(place) as identity:
+            try:
+                with contextlib.ExitStack() as opened:
+                    manifest, files = _open_files(place, opened)
+                    if identity == _identity(place):  # so nobody replaced it while its files were opened
+                        return Folder(
+                            path=place,
+                            manifest=manifest,
+                            files={
+                                name: _read_checked(place / name, file, manifest["files"][name])
+                                for name, file in files.items()
+                            },
+                        )
+            except ArtefactError:
+                looks = 0 if identity else looks + 1
+                if identity == _identity(place) and (identity or looks >= _LOOKS):
+                    raise  # nobody replaced it under our hands
+        if time.monotonic() > until:
+            raise ArtefactError(
+                f"{target}: was replaced again and again for {_PATIENCE:g} s while being read; try again."
+            )
+        if identity is None:
+            time.sleep(0.002)
 
 
 def repair(path: Path) -> bool:
     """True if `NAME.old` was moved back to a missing target, as a writer that died may leave it.
 
     A writer at work is left alone, and so is a place where nothing can be renamed: there `read_folder` reads
-    `NAME.old` itself.
+    `NAME.old` itself. A folder of that name without our mark is a user's, and stays.
     """
     target = _absolute(path)
     old = _old(target)
-    if os.path.lexists(target) or not (old / MANIFEST).is_file():
+    if os.path.lexists(target) or not _has_mark(old, _REPLACED):
         return False
     if any(_alive(owner) for _, owner in _temporaries(target)):
         return False
@@ -170,21 +226,26 @@ def repair(path: Path) -> bool:
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        os.unlink(target / _MARK)
+        os.unlink(target / _REPLACED)
     return True
 
 
-def remove_folder(path: Path) -> None:
+def remove_folder(path: Path, names: Collection[str] = ()) -> None:
     """Remove a folder that `write_folder` wrote, whole or not at all; do nothing where there is none.
+
+    Args:
+        path: The folder.
+        names: Some of the files that it holds, as for `check_target`.
 
     Raises:
         ArtefactError: Not a folder of ours (see `check_target`), or it may not be removed.
     """
     target = _absolute(path)
-    check_target(target)
+    _check_place(target, names)
     try:
         _remove_old(target)  # first, or it would be taken for the folder
         if target.is_dir():
+            _put_mark(target, _TEMPORARY)
             _remove_whole(target, target)
     except OSError as error:
         raise ArtefactError(
@@ -202,11 +263,13 @@ def clear_stale(path: Path, *, sole_writer: bool = False) -> None:
             gave its number to another process.
     """
     target = _absolute(path)
-    for temporary, owner in _temporaries(target):
-        if sole_writer or owner == os.getpid() or not _alive(owner):
-            shutil.rmtree(temporary, ignore_errors=True)
-    if (_old(target) / _MARK).exists():  # without the mark it is a backup that a user named so
-        repair(target)
+    _remove_stale(target, sole_writer=sole_writer)
+    repair(target)
+    if not any(_alive(owner) for _, owner in _temporaries(target)):
+        for mark in _MARKS:  # of a writer that died between two operations
+            if _has_mark(target, mark):
+                with contextlib.suppress(OSError):
+                    os.unlink(target / mark)
 
 
 def _fill(aside: Path, files: Mapping[str, bytes]) -> None:
@@ -235,10 +298,9 @@ def _swap(aside: Path, target: Path) -> None:
     moved = False
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()
-    elif target.exists():
+    elif os.path.lexists(target):
         _remove_old(target)
-        (target / _MARK).touch()
-        _sync(target)
+        _put_mark(target, _REPLACED)
         os.rename(target, old)
         moved = True
     try:
@@ -246,15 +308,33 @@ def _swap(aside: Path, target: Path) -> None:
     except BaseException:
         if moved:
             os.rename(old, target)
-            (target / _MARK).unlink(missing_ok=True)
+            (target / _REPLACED).unlink(missing_ok=True)
         raise
     _sync(target.parent)
+    with contextlib.suppress(OSError):  # another writer may have moved it already
+        os.unlink(target / _TEMPORARY)
     _remove_old(target)
+
+
+def _put_mark(folder: Path, mark: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(folder / mark, flags, 0o666))
+    _sync(folder)
+
+
+def _has_mark(folder: Path, mark: str) -> bool:
+    """Whether this is a folder, no link to one, with a mark as we make them: a file that is empty and no link."""
+    try:
+        status = os.lstat(folder / mark)
+    except OSError:
+        return False
+    is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and not status.st_size
+    return is_ours and not folder.is_symlink()
 
 
 def _remove_old(target: Path) -> None:
     old = _old(target)
-    if (old / _MARK).exists():
+    if _has_mark(old, _REPLACED):
         _remove_whole(old, target)
 
 
@@ -263,7 +343,23 @@ def _remove_whole(folder: Path, target: Path) -> None:
     doomed = _aside(target)
     os.rename(folder, doomed)
     _sync(target.parent)
-    shutil.rmtree(doomed, ignore_errors=True)
+    _discard(doomed)
+
+
+def _discard(temporary: Path) -> None:
+    """Removes the files of a folder and then the folder, its marks last, so that what a crash leaves has one.
+
+    We make no folders in a folder: one that holds any stays, and so does its mark.
+    """
+    with contextlib.suppress(OSError):
+        names = set(os.listdir(temporary))
+        for name in names - _MARKS:
+            os.unlink(temporary / name)
+        with contextlib.suppress(OSError):  # a disk that fails: what can go goes
+            _sync(temporary)
+        for name in names & _MARKS:
+            os.unlink(temporary / name)
+        os.rmdir(temporary)
 
 
 def _make_parents(target: Path) -> None:
@@ -273,13 +369,46 @@ def _make_parents(target: Path) -> None:
         _sync(folder.parent)
 
 
-def _remove_stale(target: Path) -> None:
+def _remove_stale(target: Path, *, sole_writer: bool = False) -> None:
     for temporary, owner in _temporaries(target):
-        if not _alive(owner):
-            shutil.rmtree(temporary, ignore_errors=True)
+        if (sole_writer or owner == os.getpid() or not _alive(owner)) and _is_ours(temporary):
+            _discard(temporary)
 
 
-def _read(folder: Path) -> Folder:
+def _is_ours(temporary: Path) -> bool:
+    """Whether a folder with the name of a temporary has a mark, or nothing but what a manifest of ours names."""
+    marked = any(_has_mark(temporary, mark) for mark in _MARKS)
+    with contextlib.suppress(OSError):
+        return marked or not _foreign_entries(temporary)
+    return False
+
+
+def _place(target: Path) -> Path:
+    """Where the folder is: `NAME.old` where a writer of ours has moved it, and nothing has taken its place yet."""
+    old = _old(target)
+    return old if not os.path.lexists(target) and _has_mark(old, _REPLACED) else target
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
+    """The identity of a folder, or None; while the body runs no other one can get the same, if this one goes."""
+    if os.name == "nt":  # no handle for a folder
+        yield _identity(folder)
+        return
+    try:
+        descriptor = os.open(os.path.join(folder, ""), os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield _identity(folder)
+        return
+    try:
+        status = os.fstat(descriptor)
+        yield status.st_dev, status.st_ino
+    finally:
+        os.close(descriptor)
+
+
+def _open_files(folder: Path, opened: contextlib.ExitStack) -> tuple[Mapping[str, Any], dict[str, IO[bytes]]]:
+    """The manifest, and all that it names, opened: from here on the folder may go."""
     if not folder.is_dir():
         got = "a file" if folder.exists() else "nothing"
         raise ArtefactError(
@@ -302,15 +431,13 @@ def _read(folder: Path) -> Folder:
             f"{folder / MANIFEST}: expected a manifest of textlattice with the keys "
             f"{', '.join(sorted(_MANIFEST_KEYS))} alone, got something else; copy or save the model again."
         )
-    files = {}
-    for name, entry in manifest["files"].items():
+    for name in manifest["files"]:
         _check_name(name, folder)
-        files[name] = _read_checked(folder / name, entry)
-    return Folder(path=folder, manifest=manifest, files=files)
+    return manifest, {name: opened.enter_context(_open_regular(folder / name)) for name in manifest["files"]}
 
 
-def _read_checked(path: Path, entry: Mapping[str, Any]) -> bytes:
-    content = _read_regular(path, expected_bytes=entry["bytes"])
+def _read_checked(path: Path, file: IO[bytes], entry: Mapping[str, Any]) -> bytes:
+    content = _read_opened(path, file, expected_bytes=entry["bytes"])
     digest = hashlib.sha256(content).hexdigest()
     if digest != entry["sha256"]:
         raise ArtefactError(
@@ -320,23 +447,25 @@ def _read_checked(path: Path, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _read_regular(path: Path, *, expected_bytes: int | None = None, most_bytes: int | None = None) -> bytes:
-    """What a file holds. What is looked at is what was opened, so that nobody puts a link there in between."""
+def _read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
+    with _open_regular(path) as file:
+        return _read_opened(path, file, most_bytes=most_bytes)
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """A file, opened. What is looked at is what was opened, so that nobody puts a link there in between."""
     flags = (
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
     try:
         _check_kind(path, os.lstat(path))
-        with open(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            _check_kind(path, status)
-            if expected_bytes is not None and status.st_size != expected_bytes:
-                raise ArtefactError(
-                    f"{path}: expected {expected_bytes} bytes, got {status.st_size}; the file was changed or cut "
-                    "off: copy or save the model again."
-                )
-            _check_length(path, status.st_size, most_bytes)
-            return file.read(status.st_size)
+        file = open(os.open(path, flags), "rb")  # noqa: SIM115
+        try:
+            _check_kind(path, os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        return file
     except ArtefactError:
         raise
     except FileNotFoundError as error:
@@ -344,9 +473,31 @@ def _read_regular(path: Path, *, expected_bytes: int | None = None, most_bytes: 
             f"{path}: expected a file, got nothing; the folder is incomplete: copy or save the model again."
         ) from error
     except OSError as error:
-        raise ArtefactError(
-            f"{path}: expected a readable file, got: {error.strerror}; check permissions and disk."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _read_opened(
+    path: Path, file: IO[bytes], *, expected_bytes: int | None = None, most_bytes: int | None = None
+) -> bytes:
+    try:
+        num_bytes = os.fstat(file.fileno()).st_size
+        if expected_bytes is not None and num_bytes != expected_bytes:
+            raise ArtefactError(
+                f"{path}: expected {expected_bytes} bytes, got {num_bytes}; the file was changed or cut off: copy "
+                "or save the model again."
+            )
+        _check_length(path, num_bytes, most_bytes)
+        return file.read(num_bytes)
+    except ArtefactError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ArtefactError:
+    return ArtefactError(
+        f"{path}: expected a readable file, got: {error.strerror}; check permissions and disk."
+    )
 
 
 def _check_kind(path: Path, status: os.stat_result) -> None:
@@ -414,19 +565,26 @@ def _is_manifest(value: object) -> bool:
 
 
 def _foreign_entries(folder: Path) -> list[str]:
-    """Entries that the manifest does not name, hidden ones too; files that file managers leave do not count."""
-    names = {entry.name for entry in folder.iterdir()} - _OF_FILE_MANAGERS - {_MARK}
-    if not names:
+    """Entries that are no plain files or that the manifest does not name; what file managers leave does not count."""
+    with os.scandir(folder) as entries:
+        is_plain = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    if not is_plain:
         return []
+    ours = _named(folder) | _OF_FILE_MANAGERS | {mark for mark in _MARKS if _has_mark(folder, mark)}
+    return sorted(name for name, plain in is_plain.items() if not plain or name not in ours)
+
+
+def _named(folder: Path) -> set[str]:
+    """The manifest and what it names; nothing where there is none of ours."""
     try:
-        manifest = _parse_json(_read_regular(folder / MANIFEST), folder / MANIFEST)
+        manifest = _parse_json(_read_regular(folder / MANIFEST, most_bytes=MAX_JSON_BYTES), folder / MANIFEST)
     except ArtefactError:
-        return sorted(names)
-    return sorted(names - {MANIFEST, *manifest["files"]}) if _is_manifest(manifest) else sorted(names)
+        return set()
+    return {MANIFEST, *manifest["files"]} if _is_manifest(manifest) else set()
 
 
 def _check_name(name: str, folder: Path) -> None:
-    if not _NAME.fullmatch(name) or name in {".", "..", MANIFEST, _MARK}:
+    if not _NAME.fullmatch(name) or name in {".", "..", MANIFEST, *_MARKS}:
         raise ArtefactError(
             f"{folder}: expected plain file names ([A-Za-z0-9._-]+, not {MANIFEST}), got {name!r}; "
             "do not trust this folder unless you know who wrote it."
@@ -448,15 +606,19 @@ def _temporaries(target: Path) -> list[tuple[Path, int]]:
     if not target.parent.is_dir():
         return []
     matches = ((entry, pattern.fullmatch(entry.name)) for entry in target.parent.iterdir())
-    return [(entry, int(match[1])) for entry, match in matches if match]
+    return [
+        (entry, int(match[1]))
+        for entry, match in matches
+        if match and entry.is_dir() and not entry.is_symlink()
+    ]
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(folder: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = os.stat(folder)
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
 def _absolute(path: Path) -> Path:

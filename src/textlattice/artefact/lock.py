@@ -1,12 +1,15 @@
 """One writer at a time: a lock beside a folder, for work that takes long before it writes.
 
-`NAME.lock` holds the number of the process and the boot id of the machine, and the system's own lock on that file,
-which ends with the process however it ends. Where there is no such lock (Windows, some network disks) the number and
-the boot id decide: of another boot, or of no living process, they are stale.
+`NAME.lock` holds a mark, the number of the process and the boot id of the machine, and the system's own lock on that
+file, which ends with the process however it ends. Where there is no such lock (Windows, some network disks) the number
+and the boot id decide: of another boot, or of no living process, they are stale. A file without the mark is somebody
+else's: it is refused, never opened for more than a look, and never written or removed.
 """
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +23,8 @@ except ImportError:  # Windows
     fcntl = None
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MARK = b"textlattice "
+_OF_0_1_0 = re.compile(rb"[0-9]{1,10} (unknown|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\n")
 
 
 @contextlib.contextmanager
@@ -27,7 +32,8 @@ def only_writer(path: Path) -> Iterator[None]:
     """Holds `NAME.lock` beside a folder while its body runs; parents are made.
 
     Raises:
-        ArtefactError: Another process holds it, or no file can be written there.
+        ArtefactError: Another process holds it, something else of that name is there, or no file can be written
+            there.
     """
     lock = Path(os.path.abspath(path))
     lock = lock.with_name(f"{lock.name}.lock")
@@ -45,25 +51,109 @@ def only_writer(path: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(lock)
+            if _is_at(descriptor, lock):
+                os.unlink(lock)
         os.close(descriptor)
 
 
 def _take(lock: Path) -> int:
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        _put(lock)
+        descriptor = _open(lock)
+        if descriptor is None:
+            continue  # its owner has removed it since
         try:
             if not _locked(descriptor):
                 raise _held(lock, _owner(descriptor))
             if _is_at(descriptor, lock):
-                os.ftruncate(descriptor, 0)
-                os.lseek(descriptor, 0, os.SEEK_SET)
-                os.write(descriptor, f"{os.getpid()} {_boot_id()}\n".encode())
+                _sign(descriptor)
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)  # its owner removed it while we waited: take the next
+
+
+def _put(lock: Path) -> None:
+    """A lock file that nobody holds yet, unless something is there.
+
+    It is signed before it gets its name, so that no crash leaves one that nobody can tell from a user's own file.
+    """
+    if os.path.lexists(lock):
+        return
+    with contextlib.suppress(
+        OSError, AttributeError
+    ):  # only Linux has files without a name, and not on every disk
+        descriptor = os.open(lock.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+        try:
+            _sign(descriptor)
+            # Only with a descriptor does Python ask the system to follow the link to the file.
+            os.link(f"/proc/self/fd/{descriptor}", lock, src_dir_fd=descriptor)
+            return
+        finally:
+            os.close(descriptor)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            _sign(descriptor)
+        except BaseException:
+            os.unlink(lock)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _open(lock: Path) -> int | None:
+    """The lock file, opened; None where there is none. Raises `ArtefactError` where it is not ours."""
+    try:
+        _check_plain(
+            lock, os.lstat(lock)
+        )  # before it is opened, which can wait or do something where it is no file
+        descriptor = os.open(
+            lock, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o644
+        )
+    except FileNotFoundError:
+        return None
+    try:
+        _check_plain(lock, os.fstat(descriptor))
+        content = _content(descriptor)
+        if not content.startswith(_MARK) and not _OF_0_1_0.fullmatch(content):
+            raise _foreign(lock, "a file that textlattice did not write")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_plain(lock: Path, status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise _foreign(lock, "a symbolic link")
+    if not stat.S_ISREG(status.st_mode):
+        raise _foreign(lock, "a folder" if stat.S_ISDIR(status.st_mode) else "something that is no file")
+    if status.st_nlink > 1:
+        raise _foreign(lock, "a hard link, a file with a second name elsewhere")
+
+
+def _foreign(lock: Path, got: str) -> ArtefactError:
+    return ArtefactError(
+        f"{lock}: expected nothing or a lock of textlattice, got {got}; the lock of {lock.stem} has this name, so move "
+        "what is there away, or choose another path for the model."
+    )
+
+
+def _content(descriptor: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 200)
+
+
+def _sign(descriptor: int) -> None:
+    """Puts this process into the file. The mark in front is written over itself, so it is there at every moment."""
+    content = _MARK + f"{os.getpid()} {_boot_id()}\n".encode()
+    if _content(descriptor) != content:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, content)
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
 
 
 def _locked(descriptor: int) -> bool:
@@ -90,8 +180,7 @@ def _held(lock: Path, owner: tuple[int, str]) -> ArtefactError:
 
 def _owner(descriptor: int) -> tuple[int, str]:
     """Process and boot id that stand in the file; 0 and nothing where none do."""
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    words = os.read(descriptor, 100).decode("ascii", "replace").split()
+    words = _content(descriptor).removeprefix(_MARK).decode("ascii", "replace").split()
     if len(words) != 2 or not words[0].isdigit():
         return 0, ""
     return int(words[0]), words[1]
@@ -99,7 +188,7 @@ def _owner(descriptor: int) -> tuple[int, str]:
 
 def _is_at(descriptor: int, lock: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(lock))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(lock))
     except FileNotFoundError:
         return False
 

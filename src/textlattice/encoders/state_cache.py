@@ -3,9 +3,12 @@
 import contextlib
 import hashlib
 import os
+import re
+import stat
 import tempfile
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,8 @@ from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tenso
 from textlattice.errors import ArtefactError
 
 _SUFFIX, _NAME, _ASIDE = ".safetensors", "states", ".tmp"
+_PLACE = re.compile(r"[0-9a-f]{62}" + re.escape(_SUFFIX))
+_MARK = re.compile(rb'.{8}\{"__metadata__":\{"textlattice":"crc32 [0-9a-f]{8}"\},"states":', re.DOTALL)
 _COUNTED_EVERY = 500  # arrays kept between two looks at what others have kept
 _STALE = 3600.0  # seconds after which a file aside is what a killed process left
 
@@ -30,7 +35,8 @@ class StateCache:
     Nothing that this process has used is thrown away: training reads all its texts in turn, and what is thrown away for
     the next text would be missed in the next epoch. So a cache that is full keeps what it has, and `num_refused` counts
     what it did not take. A file that cannot be read, or whose sum is not that of its numbers, counts as missing.
-    Several processes may share a folder: each looks now and then at what the others have kept.
+    Several processes may share a folder: each looks now and then at what the others have kept. Whatever else lies in
+    the folder stays there: a file is thrown away only where its place and its header say that it holds states.
 
     Args:
         folder: Made when the first array is kept.
@@ -46,7 +52,7 @@ class StateCache:
         """The array of a key, or None."""
         path = self._path(key)
         try:
-            content = path.read_bytes()
+            content = _read(path)
             found, note = unpack_tensors(content).get(_NAME), unpack_note(content)
         except (OSError, ArtefactError):
             return None
@@ -71,16 +77,23 @@ class StateCache:
         """Looks at the folder anew: its bytes, what is older than this process, what killed ones left aside."""
         self._old: list[tuple[float, int, Path]] = []
         self._bytes, self._until_counted = 0, _COUNTED_EVERY
-        for path in self.folder.glob("*/*"):
+        for path in self._files():
             with contextlib.suppress(OSError):  # another process may have removed it meanwhile
-                stat = path.stat()
-                if path.suffix == _ASIDE and stat.st_mtime < time.time() - _STALE:
-                    path.unlink()
-                elif path.suffix == _SUFFIX:
-                    self._bytes += stat.st_size
-                    if stat.st_mtime < self._started - 1:
-                        self._old.append((stat.st_mtime, stat.st_size, path))
+                status = path.lstat()
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                if path.suffix == _ASIDE:
+                    if status.st_mtime < time.time() - _STALE and _is_ours(path):
+                        path.unlink()
+                elif _PLACE.fullmatch(path.name):
+                    self._bytes += status.st_size
+                    if status.st_mtime < self._started - 1:
+                        self._old.append((status.st_mtime, status.st_size, path))
         self._old.sort(reverse=True)
+
+    def _files(self) -> Iterator[Path]:
+        """Files in folders of two hexadecimal digits, which are ours unless somebody else names his so."""
+        return self.folder.glob("[0-9a-f][0-9a-f]/*")
 
     def _make_room(self, size: int) -> bool:
         """Whether there is room, after files of former runs are thrown away; none is where all would not do."""
@@ -90,8 +103,8 @@ class StateCache:
         while self._bytes + size > self.max_bytes and self._old:
             _, old_size, path = self._old.pop()
             try:
-                if path.stat().st_mtime >= self._started - 1:
-                    continue  # a run has used it meanwhile
+                if path.lstat().st_mtime >= self._started - 1 or not _is_ours(path):
+                    continue  # a run has used it meanwhile, or it is somebody else's
                 path.unlink()
             except FileNotFoundError:
                 pass
@@ -101,8 +114,10 @@ class StateCache:
         return self._bytes + size <= self.max_bytes
 
     def _write(self, path: Path, content: bytes) -> bool:
-        former = path.stat().st_size if path.is_file() else 0
         try:
+            status = path.lstat() if os.path.lexists(path) else None
+            if status is not None and not stat.S_ISREG(status.st_mode):
+                return False
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, aside = tempfile.mkstemp(dir=path.parent, suffix=_ASIDE)
         except OSError:
@@ -115,12 +130,28 @@ class StateCache:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
             return False
-        self._bytes += len(content) - former
+        self._bytes += len(content) - (0 if status is None else status.st_size)
         return True
 
     def _path(self, key: bytes) -> Path:
         name = hashlib.sha256(key).hexdigest()
         return self.folder / name[:2] / f"{name[2:]}{_SUFFIX}"
+
+
+def _read(path: Path, most_bytes: int = -1) -> bytes:
+    """What a plain file holds; raises `OSError` where it is none."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with open(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path}: expected a plain file.")
+        return file.read(most_bytes)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins as those that we write: our note, then the array of states."""
+    return _MARK.match(_read(path, 400)) is not None
 
 
 def _sum(array: np.ndarray) -> str:

@@ -84,7 +84,7 @@ def export_folder(source: Path, target: Path) -> None:
     """
     if source.resolve() == target.resolve():
         raise ArtefactError(f"{target}: expected another folder than the source; choose another name.")
-    check_target(target)
+    check_target(target, ("config.json",))
     saved = read_model_folder(source)
     if saved.engine != "torch":
         raise ArtefactError(

@@ -26,6 +26,7 @@ from textlattice.progress import Progress
 
 STATE = "state.json"
 TENSORS = "tensors.safetensors"
+FILES = (STATE, TENSORS)
 _FORMAT = "textlattice checkpoint 2"
 _ARRAY = "$array"
 _PACKAGES = ("textlattice", "torch", "numpy", "scikit-learn", "scipy", "transformers", "tokenizers", "peft")
@@ -213,10 +214,10 @@ class Checkpoint:
         """The training is done: its folder goes.
 
         Raises:
-            ArtefactError: It cannot be removed.
+            ArtefactError: It cannot be removed, or no checkpoint is there but something else.
         """
         if self.path is not None:
-            remove_folder(self.path)
+            remove_folder(self.path, FILES)
 
     def _compare(self, there: TrainingRun, here: TrainingRun) -> None:
         for name in sorted({*there.data, *here.data}):
