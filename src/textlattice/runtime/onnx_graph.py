@@ -97,7 +97,7 @@ def read_graph(data: bytes, most_fields: int) -> OnnxGraph:
     Raises:
         GraphFault: The bytes are no ONNX file, or one with parts that `export` never writes.
     """
-    model = _Reader(data, most_fields).message(0, len(data), _MODEL)
+    model = _Reader(data, most_fields).message(0, len(data), _MODEL, "model")
     if [(opset.get("domain", ""), opset.get("version")) for opset in model["opsets"]] != [("", 18)]:
         raise GraphFault("operators of another library or version than 18 of ONNX")
     graph = model.get("graph")
@@ -117,7 +117,7 @@ class _Reader:
     def __init__(self, data: bytes, most_fields: int) -> None:
         self._data, self._fields_left = data, most_fields
 
-    def message(self, at: int, end: int, fields: dict[int, tuple[str, Any]]) -> dict[str, Any]:
+    def message(self, at: int, end: int, fields: dict[int, tuple[str, Any]], what: str) -> dict[str, Any]:
         """The fields of a message by name; those that repeat as lists, those that are missing left out."""
         found: dict[str, Any] = {name: [] for name, kind in fields.values() if isinstance(kind, list)}
         while at < end:
@@ -126,12 +126,10 @@ class _Reader:
                 raise GraphFault("more fields than the settings explain")
             key, at = self._integer(at, end)
             if key >> 3 not in fields:
-                raise GraphFault(
-                    f"field {key >> 3} of a message with {fields[1][0]!r}, which export never writes"
-                )
+                raise GraphFault(f"field {key >> 3} of {what!r}, which export never writes")
             name, kind = fields[key >> 3]
             repeats = isinstance(kind, list)
-            value, at = self._field(at, end, kind[0] if repeats else kind, key & 7)
+            value, at = self._field(at, end, kind[0] if repeats else kind, key & 7, name)
             if repeats:
                 found[name].append(value)
             elif name in found:
@@ -140,9 +138,9 @@ class _Reader:
                 found[name] = value
         return found
 
-    def _field(self, at: int, end: int, kind: Any, wire: int) -> tuple[Any, int]:
+    def _field(self, at: int, end: int, kind: Any, wire: int, what: str) -> tuple[Any, int]:
         if wire != _WIRE.get(kind if isinstance(kind, str) else "", 2):
-            raise GraphFault("a field of another type than in ONNX")
+            raise GraphFault(f"a field {what!r} of another type than in ONNX")
         if kind == "int":
             number, at = self._integer(at, end)
             return number - (number >> 63 << 64), at
@@ -155,7 +153,7 @@ class _Reader:
             return memoryview(self._data)[at : at + size], at + size
         if kind == "name":
             return self._name(at, size), at + size
-        return self.message(at, at + size, kind), at + size
+        return self.message(at, at + size, kind, what), at + size
 
     def _name(self, at: int, size: int) -> str:
         text = self._data[at : at + min(size, _LONGEST_NAME)]
@@ -164,6 +162,8 @@ class _Reader:
         return text.decode("ascii")
 
     def _integer(self, at: int, end: int) -> tuple[int, int]:
+        if at < end and self._data[at] < 128:  # most have one byte
+            return self._data[at], at + 1
         number = 0
         for place in range(10):
             if at + place >= end:

@@ -100,7 +100,7 @@ def _apply(node: Node, values: Mapping[str, _Value]) -> _Value:
     try:
         _require(len(taken) in operator.takes and len(node.outputs) == operator.makes)
         return operator.rule(taken, node.attributes)
-    except (_Unlike, IndexError, KeyError):
+    except (_Unlike, IndexError, KeyError, ValueError):
         shown = ", ".join(map(_shown, taken))
         raise GraphFault(f"{node.operator} of {shown}, which export never writes") from None
 
