@@ -10,7 +10,7 @@ from jaxtyping import Float
 from textlattice.batch.text_batch import Forms, TextBatch
 from textlattice.config import CnnGnnConfig, Config
 from textlattice.errors import ArtefactError
-from textlattice.runtime.onnx_graph import BOOL, FLOAT, INT32, GraphFault, Value, read_graph
+from textlattice.runtime.onnx_graph import BOOL, FLOAT, INT32, LARGE, GraphFault, OnnxGraph, Value, read_graph
 from textlattice.runtime.onnx_sizes import Bounds, check_sizes
 
 ENCODE_FORMS = "encode_forms.onnx"
@@ -121,8 +121,10 @@ def _expected_inputs(config: Config) -> dict[str, dict[str, Value]]:
     return inputs
 
 
-def _check_graph(data: bytes, output: str, inputs: Mapping[str, Value], width: int, bounds: Bounds) -> None:
-    """Raises `GraphFault` where the bytes are no graph from these inputs to this output."""
+def _read_checked(
+    data: bytes, output: str, inputs: Mapping[str, Value], width: int, bounds: Bounds
+) -> OnnxGraph:
+    """The graph of a file; raises `GraphFault` where it does not lead from these inputs to this output."""
     graph = read_graph(data, 4_096 + 16 * bounds.nodes)
     for name, value in graph.inputs.items():
         if value != inputs.get(name):
@@ -131,6 +133,7 @@ def _check_graph(data: bytes, output: str, inputs: Mapping[str, Value], width: i
         raise GraphFault(f"other outputs than {output!r} alone with {width} numbers a row")
     if check_sizes(graph, bounds) != {output: (None, width)}:
         raise GraphFault(f"an output {output!r} of another shape than it says")
+    return graph
 
 
 def _session(
@@ -141,7 +144,7 @@ def _session(
     if name not in files:
         raise ArtefactError(f"the model folder has no {name}; copy or export the model again.")
     try:
-        _check_graph(files[name], OUTPUT[name], inputs, width, bounds)
+        graph = _read_checked(files[name], OUTPUT[name], inputs, width, bounds)
     except GraphFault as fault:
         raise ArtefactError(
             f"{name}: expected a graph as 'textlattice export' writes it for config.json, got {fault}; export the "
@@ -151,11 +154,15 @@ def _session(
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # a pattern would be kept for every size of batch
     options.log_severity_level = 4
+    large = {name: array for name, array in graph.constants.items() if array.nbytes >= LARGE}
     # Nothing lies in this folder, should a way of naming a file ever get past the check above.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
+        if large:
+            numbers = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+            options.add_external_initializers(list(large), numbers)
         return onnxruntime.InferenceSession(
-            files[name],
+            graph.content,
             options,
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # there is none, and it would print

@@ -1,15 +1,15 @@
-"""The bytes of an ONNX file to a graph, read by our own eyes before ONNX Runtime sees them.
+"""The bytes of an ONNX file to a graph, and that graph to the bytes that ONNX Runtime is given in their place.
 
-Only what `export` writes is read, and every byte is: a field that it does not write (a subgraph, a function, a
-tensor in another file, a sparse tensor, a sequence) is refused, so nothing stands in a file that the checks behind
-this do not see. No number of a file is believed before it fits the bytes that are there.
+Only what `export` writes is read: a field that it does not write (a subgraph, a function, a tensor in another file, a
+sparse tensor, a sequence) is refused. Since the graph is then written anew, ONNX Runtime sees what was checked and
+nothing else. No number of a file is believed before it fits the bytes that are there.
 
 Source: the messages of `onnx.proto`, in the wire format of protocol buffers.
 """
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ import numpy as np
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 """Numbers of the element types that are read."""
 _DTYPES: dict[int, np.dtype[Any]] = {FLOAT: np.dtype("<f4"), INT32: np.dtype("<i4"), INT64: np.dtype("<i8")}
+LARGE = 4_096
+"""Bytes from which on a tensor is handed over apart: ONNX Runtime would copy it twice out of a file, so only once."""
 _MOST_DIMENSIONS = 8
 _LONGEST_NAME = 256
 
@@ -45,6 +47,7 @@ _MODEL = {
     **{1: ("ir_version", "int"), 2: ("producer", "name"), 3: ("producer_version", "name")},
     **{7: ("graph", _GRAPH), 8: ("opsets", [{1: ("domain", "name"), 2: ("version", "int")}])},
 }
+_ELSEWHERE = b"\x6a\x0d\x0a\x08location\x12\x01x\x70\x01"  # of a tensor: its numbers stand in the file "x"
 _VALUE_OF = {1: "float", 2: "int", 3: "text"}  # the field that holds an attribute's value, by its type
 _WIRE = {"int": 0, "float": 5}  # all other kinds are 2, a length and so many bytes
 
@@ -79,12 +82,14 @@ class OnnxGraph:
         outputs: By name.
         constants: Numbers that stand in the file, by name; views of its bytes.
         nodes: In the order in which they run.
+        content: The graph as bytes; constants of `LARGE` bytes and more are only named in it.
     """
 
     inputs: dict[str, Value]
     outputs: dict[str, Value]
     constants: dict[str, np.ndarray]
     nodes: list[Node]
+    content: bytes
 
 
 def read_graph(data: bytes, most_fields: int) -> OnnxGraph:
@@ -108,6 +113,7 @@ def read_graph(data: bytes, most_fields: int) -> OnnxGraph:
         outputs=_by_name((value.get("name"), _value(value)) for value in graph["outputs"]),
         constants=_by_name((tensor.get("name"), _array(tensor)) for tensor in graph["tensors"]),
         nodes=[_node(node) for node in graph["nodes"]],
+        content=_written(model, _MODEL),
     )
 
 
@@ -175,6 +181,39 @@ class _Reader:
                     break
                 return number, at + place + 1
         raise GraphFault("a number of more than 64 bits")
+
+
+def _written(message: Mapping[str, Any], fields: dict[int, tuple[str, Any]]) -> bytes:
+    """A message as bytes, as `_Reader` reads it."""
+    parts = []
+    for number, (name, kind) in fields.items():
+        if isinstance(kind, list):
+            parts += [_written_field(number, value, kind[0]) for value in message[name]]
+        elif name in message:
+            parts.append(_written_field(number, message[name], kind))
+    return b"".join(parts)
+
+
+def _written_field(number: int, value: Any, kind: Any) -> bytes:
+    if kind == "int":
+        return _written_integer(number << 3) + _written_integer(value & 2**64 - 1)
+    if kind == "float":
+        return _written_integer(number << 3 | 5) + struct.pack("<f", value)
+    if kind == "bytes" and len(value) >= LARGE:
+        return _ELSEWHERE
+    if isinstance(kind, dict):
+        content = _written(value, kind)
+    else:
+        content = value.encode("ascii") if kind == "name" else bytes(value)
+    return _written_integer(number << 3 | 2) + _written_integer(len(content)) + content
+
+
+def _written_integer(number: int) -> bytes:
+    parts = bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
 
 
 def _by_name(pairs: Iterable[tuple[str | None, Any]]) -> dict[str, Any]:
