@@ -357,7 +357,7 @@ def _structures() -> dict[str, Callable[[Any], Any]]:
         "5,000 nodes in a chain": lambda m: m.graph.node.extend(
             helper.make_node("Relu", [f"r{n}" if n else "vectors"], [f"r{n + 1}"]) for n in range(5_000)
         ),
-        "100,000 tensors": lambda m: m.graph.initializer.extend([m.graph.initializer[0]] * 100_000),
+        "10,000 tensors": lambda m: m.graph.initializer.extend([m.graph.initializer[0]] * 10_000),
         "100,000 inputs of one node": lambda m: m.graph.node[0].input.extend(["form"] * 100_000),
         "a name of 1 MB": lambda m: setattr(m.graph.node[0], "name", "x" * 1_000_000),
         "a name with a line break": lambda m: setattr(m.graph.node[0], "name", "x\ny"),

@@ -6,13 +6,14 @@ explain. So a forged graph takes a few times what an honest one takes, whatever 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textlattice.config.graph import MAX_DEGREE
 from textlattice.runtime.onnx_graph import BOOL, FLOAT, INT64, Dims, GraphFault, Node, OnnxGraph
 
 FREE = None
@@ -275,7 +276,7 @@ class _Operator:
     """
 
     rule: Callable[[list[_Value], Mapping[str, Any]], _Value]
-    takes: tuple[int, ...]
+    takes: Sequence[int]
     makes: int = 1
     attributes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -292,7 +293,11 @@ OPERATORS = {
     "Add": _Operator(rule=_sum, takes=(2,)),
     "Cast": _Operator(rule=_first, takes=(1,), attributes={"to": (FLOAT, INT64, BOOL)}),
     "Clip": _Operator(rule=_first, takes=(2, 3)),
-    "Concat": _Operator(rule=_joined, takes=tuple(range(2, 257)), attributes={"axis": (0, 1)}),
+    "Concat": _Operator(
+        rule=_joined,
+        takes=range(2, 2 * MAX_DEGREE + 1),  # the slots of a token, kept ones too
+        attributes={"axis": (0, 1)},
+    ),
     "ConstantOfShape": _Operator(rule=_filled, takes=(1,)),
     "Expand": _Operator(rule=_filled, takes=(2,)),
     "Gather": _Operator(rule=_gathered, takes=(2,), attributes={"axis": (0, 1)}),
