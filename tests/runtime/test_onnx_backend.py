@@ -12,10 +12,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBatch, Tokens
 from textlattice.errors import ArtefactError
+from textlattice.presets import preset
 from textlattice.runtime import onnx_backend
 from textlattice.runtime.onnx_backend import CLASSIFY, ENCODE_FORMS, OnnxBackend
+from textlattice.runtime.onnx_graph import OnnxGraph
 
 WIDTH = 3
+CONFIG = preset("tiny").with_settings({"model.channels": WIDTH, "model.num_heads": 1})
+
+
+def backend(files):
+    """The engine of a model whose vectors and logits are equally wide."""
+    return OnnxBackend(files, CONFIG, WIDTH)
 
 
 def graph_bytes(nodes, inputs, output, *, initializer=(), shape=("m", WIDTH)):
@@ -106,7 +114,7 @@ def batch(form, doc_ptr):
 
 
 def test_two_steps_of_any_size():
-    engine = OnnxBackend(FILES)
+    engine = backend(FILES)
     assert engine.form_channels == WIDTH
     vectors = engine.encode_forms(forms([2, 0]))
     assert vectors.dtype == np.float32
@@ -119,7 +127,7 @@ def test_two_steps_of_any_size():
 
 def test_many_rows_are_all_counted(monkeypatch):
     """On several threads ONNX Runtime would lose some of these."""
-    engine = OnnxBackend(FILES)
+    engine = backend(FILES)
     many = batch(np.zeros(300_000, np.int32), [0, 300_000])
     vectors = np.ones((1, WIDTH), np.float32)
     for limit in (onnx_backend.MANY_ROWS, 10**9):  # with memory given back and without
@@ -129,7 +137,7 @@ def test_many_rows_are_all_counted(monkeypatch):
 
 
 def test_threads_do_not_disturb_one_another():
-    engine = OnnxBackend(FILES)
+    engine = backend(FILES)
     vectors = np.eye(WIDTH, dtype=np.float32)
     with ThreadPoolExecutor(4) as pool:
         results = list(
@@ -158,24 +166,19 @@ def external_graph(location):
     ).SerializeToString()
 
 
-@pytest.mark.parametrize("is_searched", [True, False], ids=["our search", "the empty folder alone"])
+@pytest.mark.parametrize("is_read", [True, False], ids=["our reading", "the empty folder alone"])
 @pytest.mark.parametrize("place", ["weights.bin", "{here}/weights.bin", "../{name}/weights.bin"])
-def test_weights_in_another_file_are_refused(tmp_path, monkeypatch, place, is_searched):
+def test_weights_in_another_file_are_refused(tmp_path, monkeypatch, place, is_read):
     (tmp_path / "weights.bin").write_bytes(bytes(64 * WIDTH * 4))
     monkeypatch.chdir(tmp_path)
     content = external_graph(place.format(here=tmp_path, name=tmp_path.name))
-    reason = "points to another file"
-    if not is_searched:
-        content, reason = Unsearchable(content), "expected a graph for ONNX Runtime, got"
+    reason = "expected a graph as 'textlattice export' writes it"
+    if not is_read:
+        unread = OnnxGraph(inputs={}, outputs={}, constants={}, nodes=[], content=content)
+        monkeypatch.setattr(onnx_backend, "_read_checked", lambda *_: unread)
+        reason = "expected a graph for ONNX Runtime, got"
     with pytest.raises(ArtefactError, match=reason):
-        OnnxBackend(FILES | {ENCODE_FORMS: content})
-
-
-class Unsearchable(bytes):
-    """Bytes in which nothing is found."""
-
-    def __contains__(self, item):
-        return False
+        backend(FILES | {ENCODE_FORMS: content})
 
 
 @pytest.mark.parametrize(
@@ -183,15 +186,33 @@ class Unsearchable(bytes):
     [
         ({}, r"has no encode_forms\.onnx"),
         ({ENCODE_FORMS: FILES[ENCODE_FORMS]}, r"has no classify\.onnx"),
-        (FILES | {CLASSIFY: b"no graph"}, r"classify\.onnx: expected a graph for ONNX Runtime, got"),
-        (FILES | {CLASSIFY: b""}, r"classify\.onnx: expected a graph for ONNX Runtime, got"),
-        (FILES | {CLASSIFY: FILES[ENCODE_FORMS]}, r"expected inputs among vectors, .*, got characters and"),
-        (FILES | {ENCODE_FORMS: FLAT}, "output 'vectors' of fixed width"),
+        (FILES | {CLASSIFY: b"no graph"}, r"classify\.onnx: expected a graph as .* writes it"),
+        (FILES | {CLASSIFY: b""}, r"classify\.onnx: expected a graph as .*, got operators of another"),
+        (FILES | {CLASSIFY: FILES[ENCODE_FORMS]}, "got an input 'characters' of type 6"),
+        (FILES | {ENCODE_FORMS: FLAT}, "got other outputs than 'vectors' alone with 3 numbers a row"),
     ],
 )
 def test_a_folder_that_is_not_ours_is_refused(files, message):
     with pytest.raises(ArtefactError, match=message):
-        OnnxBackend(files)
+        backend(files)
+
+
+def test_an_answer_of_another_shape_is_refused():
+    """ONNX Runtime believes the shape that a graph says of itself: here it gives a row a token, not a document."""
+    node = helper.make_node("Gather", ["vectors", "form"], ["logits"])
+    engine = backend(FILES | {CLASSIFY: graph_bytes([node], ["vectors", "form"], "logits")})
+    vectors = np.eye(WIDTH, dtype=np.float32)
+    engine.classify(batch([0], [0, 1]), vectors)
+    with pytest.raises(
+        ArtefactError, match=r"classify\.onnx: expected 1 rows of 3 numbers, float32, got float32 \[2, 3\]"
+    ):
+        engine.classify(batch([0, 1], [0, 2]), vectors)
+
+
+def test_a_graph_that_asks_for_a_token_table_the_settings_have_not_is_refused():
+    node = helper.make_node("Gather", ["vectors", "injected"], ["logits"])
+    with pytest.raises(ArtefactError, match="got an input 'injected'"):
+        backend(FILES | {CLASSIFY: graph_bytes([node], ["vectors", "injected"], "logits")})
 
 
 def test_nothing_heavy_is_imported():

@@ -29,7 +29,7 @@ def load(path: str | PathLike[str]) -> Predictor:
                 f"{path}: expected an exported folder of the family cnn_gnn, got {saved.config.model.family}; "
                 "load the trained folder."
             )
-        engine = FormEngine(OnnxBackend(saved.folder.files), collator)
+        engine = FormEngine(OnnxBackend(saved.folder.files, saved.config, saved.task.num_outputs), collator)
     else:
         try:
             from textlattice.models.registry import make_engine

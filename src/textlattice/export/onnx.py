@@ -16,7 +16,7 @@ from textlattice.artefact.folder import check_target
 from textlattice.batch.collate import Collator
 from textlattice.batch.text_batch import Documents, Forms, Graph, Ngrams, TextBatch, Tokens, map_arrays
 from textlattice.errors import ArtefactError, MissingExtraError, TextlatticeError
-from textlattice.runtime.model_folder import read_model_folder, write_model_folder
+from textlattice.runtime.model_folder import ModelFolder, read_model_folder, write_model_folder
 from textlattice.runtime.onnx_backend import (
     CLASSIFY,
     ENCODE_FORMS,
@@ -99,7 +99,7 @@ def export_folder(source: Path, target: Path) -> None:
         )
     batches = list(_check_batches(collator))
     files = export_model(model, batches[-1])
-    difference = largest_difference(model, files, batches)
+    difference = largest_difference(saved, model, files, batches)
     if not difference <= MAX_DIFFERENCE:
         raise TextlatticeError(
             f"export of {source}: expected logits within {MAX_DIFFERENCE:g} of PyTorch's, got a "
@@ -177,10 +177,13 @@ def _dynamic_shapes(inputs: dict[str, Tensor]) -> dict[str, dict[int, Any]]:
 
 
 def largest_difference(
-    model: CnnGnnClassifier, files: dict[str, bytes], batches: Sequence[TextBatch[np.ndarray]]
+    saved: ModelFolder,
+    model: CnnGnnClassifier,
+    files: dict[str, bytes],
+    batches: Sequence[TextBatch[np.ndarray]],
 ) -> float:
-    """Largest difference of a logit between PyTorch and the exported graphs."""
-    trained, exported = TorchBackend(model), OnnxBackend(files)
+    """Largest difference of a logit between the model of a folder and its exported graphs."""
+    trained, exported = TorchBackend(model), OnnxBackend(files, saved.config, saved.task.num_outputs)
     differences = []
     for batch in batches:
         assert batch.forms is not None

@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from textlattice.batch.text_batch import Forms, TextBatch
+from textlattice.config import CnnGnnConfig, Config
 from textlattice.errors import ArtefactError
+from textlattice.runtime.onnx_graph import BOOL, FLOAT, INT32, LARGE, GraphFault, OnnxGraph, Value, read_graph
+from textlattice.runtime.onnx_sizes import Bounds, check_sizes
 
 ENCODE_FORMS = "encode_forms.onnx"
 CLASSIFY = "classify.onnx"
@@ -34,31 +37,39 @@ class OnnxBackend:
     Batches in threads of their own use more cores.
 
     Args:
-        files: Bytes of `encode_forms.onnx` and `classify.onnx`, by name; others are passed over. They hold
-            all weights themselves: a graph that points to another file is refused.
+        files: Bytes of `encode_forms.onnx` and `classify.onnx`, by name; others are ignored. A graph that does not
+            look like what `export` writes for these settings never reaches ONNX Runtime.
+        config: Settings of a CNN-GNN.
+        num_outputs: Logits a document.
 
     Raises:
         ArtefactError: A graph is missing or not one of ours.
     """
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._encode = _session(files, ENCODE_FORMS)
-        self._classify = _session(files, CLASSIFY)
+    def __init__(self, files: Mapping[str, bytes], config: Config, num_outputs: int) -> None:
+        self._widths = {ENCODE_FORMS: config.model.channels, CLASSIFY: num_outputs}
+        inputs, bounds = _expected_inputs(config), graph_bounds(config, num_outputs)
+        self._encode, self._classify = (
+            _session(files, name, inputs[name], self._widths[name], bounds)
+            for name in (ENCODE_FORMS, CLASSIFY)
+        )
 
     @property
     def form_channels(self) -> int:
         """Width of a form's vector."""
-        return int(self._encode.get_outputs()[0].shape[1])
+        return self._widths[ENCODE_FORMS]
 
     def encode_forms(self, forms: Forms[np.ndarray]) -> Float[np.ndarray, "num_forms channels"]:
         """One vector a distinct token, float32."""
-        return _run(self._encode, ENCODE_FORMS, form_inputs(forms))
+        shape = (len(forms.form_ptr) - 1, self._widths[ENCODE_FORMS])
+        return _run(self._encode, ENCODE_FORMS, form_inputs(forms), shape)
 
     def classify(
         self, batch: TextBatch[np.ndarray], vectors: Float[np.ndarray, "num_forms channels"]
     ) -> Float[np.ndarray, "num_docs num_outputs"]:
         """Logits of each document, float32."""
-        return _run(self._classify, CLASSIFY, batch_inputs(batch, vectors))
+        shape = (len(batch.documents.doc_ptr) - 1, self._widths[CLASSIFY])
+        return _run(self._classify, CLASSIFY, batch_inputs(batch, vectors), shape)
 
 
 def form_inputs(forms: Forms[Any]) -> dict[str, Any]:
@@ -78,50 +89,96 @@ def batch_inputs(batch: TextBatch[Any], vectors: Any) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if value is not None}
 
 
-def _session(files: Mapping[str, bytes], name: str) -> Any:
+def graph_bounds(config: Config, num_outputs: int) -> Bounds:
+    """What an exported graph may take: about twice what `export` writes for these settings."""
+    model, graph = config.model, config.graph
+    assert isinstance(model, CnnGnnConfig)
+    degrees = graph.degree(0), graph.degree(1) + graph.num_kept_edges
+    slots = sum(degrees)
+    widest = max(
+        *(3 * model.channels, 2 * model.char_channels, model.injected_channels, model.head_channels),
+        *(num_outputs, max(degrees) * model.num_heads, graph.num_kept_edges * graph.degree(1)),
+    )
+    nodes = 256 + 32 * slots
+    return Bounds(
+        nodes=nodes,
+        per_row=widest,
+        per_row_together=nodes + 16 * slots * model.channels + 64 * widest,
+        cut_weights=64 * max(model.channels, model.char_channels) ** 2,
+    )
+
+
+def _expected_inputs(config: Config) -> dict[str, dict[str, Value]]:
+    """The inputs of each graph, by its name and theirs."""
+    inputs = {graph: dict.fromkeys(names, Value(INT32, (None,))) for graph, names in _INPUTS.items()}
+    inputs[CLASSIFY]["vectors"] = Value(FLOAT, (None, config.model.channels))
+    for block in (1, 2):
+        degree = config.graph.degree(block - 1)
+        inputs[CLASSIFY][f"neighbours{block}"] = Value(INT32, (None, degree))
+        inputs[CLASSIFY][f"mask{block}"] = Value(BOOL, (None, degree))
+    if not config.model.table_channels:
+        del inputs[CLASSIFY]["injected"]
+    return inputs
+
+
+def _read_checked(
+    data: bytes, output: str, inputs: Mapping[str, Value], width: int, bounds: Bounds
+) -> OnnxGraph:
+    """The graph of a file; raises `GraphFault` where it does not lead from these inputs to this output."""
+    graph = read_graph(data, 4_096 + 16 * bounds.nodes)
+    for name, value in graph.inputs.items():
+        if value != inputs.get(name):
+            raise GraphFault(f"an input {name!r} of type {value.type} and shape {value.dims}")
+    if graph.outputs != {output: Value(FLOAT, (None, width))}:
+        raise GraphFault(f"other outputs than {output!r} alone with {width} numbers a row")
+    if check_sizes(graph, bounds) != {output: (None, width)}:
+        raise GraphFault(f"an output {output!r} of another shape than it says")
+    return graph
+
+
+def _session(
+    files: Mapping[str, bytes], name: str, inputs: Mapping[str, Value], width: int, bounds: Bounds
+) -> Any:
     import onnxruntime
 
     if name not in files:
         raise ArtefactError(f"the model folder has no {name}; copy or export the model again.")
-    if b"location" in files[name]:  # the key under which ONNX names a file of weights
+    try:
+        graph = _read_checked(files[name], OUTPUT[name], inputs, width, bounds)
+    except GraphFault as fault:
         raise ArtefactError(
-            f"{name}: expected all weights inside, got a graph that points to another file; do not trust "
-            "this folder unless you know who wrote it."
-        )
+            f"{name}: expected a graph as 'textlattice export' writes it for config.json, got {fault}; export the "
+            "model again, and do not trust this folder unless you know who wrote it."
+        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # a pattern would be kept for every size of batch
     options.log_severity_level = 4
-    # Nothing lies in this folder, whatever way of naming a file the check above does not know.
+    large = {name: array for name, array in graph.constants.items() if array.nbytes >= LARGE}
+    # Nothing lies in this folder, should a way of naming a file ever get past the check above.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
-        session = onnxruntime.InferenceSession(
-            files[name],
+        if large:
+            numbers = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in large.values()]
+            options.add_external_initializers(list(large), numbers)
+        return onnxruntime.InferenceSession(
+            graph.content,
             options,
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # there is none, and it would print
         )
-        inputs = [item.name for item in session.get_inputs()]
-        outputs = {item.name: item.shape for item in session.get_outputs()}
     except Exception as error:  # ONNX Runtime's errors share no base of their own
         reason = _first_line(error)
         raise ArtefactError(
             f"{name}: expected a graph for ONNX Runtime, got: {reason}; export the model again."
         ) from error
-    shape = outputs.get(OUTPUT[name], ())
-    if not set(inputs) <= set(_INPUTS[name]) or len(shape) != 2 or not isinstance(shape[1], int):
-        raise ArtefactError(
-            f"{name}: expected inputs among {', '.join(_INPUTS[name])} and an output {OUTPUT[name]!r} of "
-            f"fixed width, got {', '.join(inputs)} and {outputs}; export the model again."
-        )
-    return session
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -136,4 +193,9 @@ def _run(session: Any, name: str, inputs: Mapping[str, np.ndarray]) -> np.ndarra
             f"{name}: expected a graph that fits config.json and the vocabulary, got: {reason}; export the "
             "model again."
         ) from error
+    if result.dtype != np.float32 or result.shape != shape:
+        raise ArtefactError(
+            f"{name}: expected {shape[0]} rows of {shape[1]} numbers, float32, got {result.dtype} "
+            f"{list(result.shape)}; export the model again."
+        )
     return result
