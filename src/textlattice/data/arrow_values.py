@@ -39,7 +39,7 @@ def python_values(column: Any) -> Sequence[object]:
     """Each value of an Arrow array, all made at once.
 
     Text that is not UTF-8 comes as bytes, a map (and a struct with two fields of one name) as a list of pairs, and what
-    Python cannot hold as an `ArrowValue`; nanoseconds always do, so that nothing depends on whether pandas is installed.
+    Python cannot hold as an `ArrowValue`. Nanoseconds always do, so that nothing depends on pandas being installed.
     """
     if _is_exact(column.type):
         try:

@@ -34,6 +34,8 @@ MOST_TRAINING_TOKENS = 200_000
 """Tokens of a text that is trained on; the preset `base` takes some 22 kB of memory for each, `tiny` some 7."""
 MOST_STEP_TOKENS = 1 << 18
 """Tokens of a mean step: where texts are so long that a batch would hold more, it holds fewer texts."""
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+"""Bounds of the weight of a row that counts, so that neither weights nor their sums leave single precision."""
 _COUNTED = 500  # documents whose cost is counted
 _READ_TWICE = 50  # documents that are read in single and double precision
 
@@ -110,6 +112,7 @@ def fit(
     """
     progress, checkpoint = progress or Progress(), checkpoint or Checkpoint()
     _check_lengths(texts, labels, sample_weight)
+    _check_weights(sample_weight)
     labels = _frozen(labels)
     first_task = task_of(labels, task, label_order, progress)
     if encoder is not None:
@@ -199,6 +202,25 @@ def _check_lengths(
             f"training needs one label (and weight) a text, got {len(texts)} texts, {len(labels)} labels "
             f"and {weights} weights."
         )
+
+
+def _check_weights(sample_weight: Sequence[float] | None) -> None:
+    if sample_weight is None:
+        return
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "iuf" or weights.ndim != 1:
+        raise DataError(
+            f"sample_weight must hold one number a text, got {weights.dtype} {list(weights.shape)}."
+        )
+    wrong = ~((weights == 0) | ((weights >= LEAST_WEIGHT) & (weights <= LARGEST_WEIGHT)))
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"sample_weight must be 0 or lie between {LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got "
+            f"{weights[place]:g} at place {place}."
+        )
+    if not weights.any():
+        raise DataError("sample_weight must not be zero for every text.")
 
 
 def _frozen(labels: Sequence[Label | list[str]]) -> list[Label]:
