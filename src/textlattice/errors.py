@@ -3,6 +3,7 @@
 TextlatticeError
 ├── ConfigError         (ValueError)    a setting that cannot be used
 ├── DataError           (ValueError)    a source, a table or a row that cannot be used
+│   └── TextTooLongError                a text of more tokens or characters than are read
 ├── ArtefactError       (OSError)       a model folder that is missing, damaged or refused
 ├── MissingExtraError   (ImportError)   a part that needs an optional dependency
 └── TrainingError       (RuntimeError)  training that cannot go on
@@ -22,6 +23,25 @@ class ConfigError(TextlatticeError, ValueError):
 
 class DataError(TextlatticeError, ValueError):
     """A source, a table or a row that cannot be used."""
+
+
+class TextTooLongError(DataError):
+    """A text that is too long to be read.
+
+    Args:
+        found: How long it is, in words.
+        most: How long it may be.
+        place: Which of the texts it is, from 0; None where there is but one.
+    """
+
+    def __init__(self, found: str, most: str, place: int | None = None) -> None:
+        where = "the text" if place is None else f"the text at place {place}"
+        super().__init__(f"{where}: expected at most {most}, got {found}; split it into several texts.")
+        self.found, self.most, self.place = found, most, place
+
+    def at(self, place: int) -> "TextTooLongError":
+        """The same of the text at a place."""
+        return TextTooLongError(self.found, self.most, place)
 
 
 class ArtefactError(TextlatticeError, OSError):

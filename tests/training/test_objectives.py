@@ -91,10 +91,11 @@ def test_regressions_of_the_wide_branch(kind, num_labels, positive, shares):
     if kind == "multi":
         weights = np.repeat(weights[:, None], 3, axis=1)
     found = objective(kind, num_labels).regressions(targets, weights)
-    assert found.positive.tolist() == np.array(positive, bool).tolist()
-    assert found.shares.tolist() == np.array(shares).tolist()
-    assert found.weights.shape == found.positive.shape
-    assert (found.weights == np.arange(len(targets))[:, None]).all()
+    assert found.shares.toarray().tolist() == np.array(shares).tolist()
+    for number, column in enumerate(np.array(positive, bool).T):
+        said, weight = found.problem(number)
+        assert said.tolist() == column.tolist()
+        assert weight.tolist() == [*range(len(targets))]
 
 
 def test_figures():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 
 from textlattice.data.spool import Spool
 from textlattice.presets import preset
@@ -233,9 +234,13 @@ def test_an_output_may_be_the_mean_of_regressions(rows):
     targets = draw.integers(0, 3, 40)
     weights = np.stack([np.ones(40), draw.uniform(0.5, 2, 40)], axis=1)
     positive = targets[:, None] > np.arange(2)
-    both = WideFitter(rows, Regressions(positive=positive, weights=weights, shares=np.full((2, 1), 0.5))).fit(
-        0.3, Progress()
+    regressions = Regressions(
+        targets=targets,
+        weights=weights,
+        shares=csr_matrix(np.full((2, 1), 0.5)),
+        is_positive=np.greater,
     )
+    both = WideFitter(rows, regressions).fit(0.3, Progress())
     matrix = rows.matrix(both.ngrams).toarray().astype(np.float64)
     each = [dense_regression(matrix, positive[:, k], weights[:, k], 0.3) for k in range(2)]
     np.testing.assert_allclose(both.weight[:, 0], (each[0][0] + each[1][0]) / 2, atol=5e-3)

@@ -15,8 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from textlattice.data.arrow_values import arrow_array, num_bytes
 from textlattice.data.rows import Reject, Row
-from textlattice.errors import DataError, MissingExtraError
+from textlattice.errors import DataError, MissingExtraError, TextTooLongError
 from textlattice.runtime.predictor import MAX_DOCUMENTS, Answer, Predictor
 from textlattice.task import Task
 
@@ -26,7 +27,11 @@ ADDED_OF_MANY = ("labels", "probabilities", "status", "error")
 """The same where a text may have any number of labels: they stand in one cell, and so do their probabilities."""
 EXTRA_COLUMN = "extra_column"
 """Error of a row with a column that the first usable row has not; JSON lines take any row."""
+TEXT_TOO_LONG = "text_too_long"
+"""Error of a row whose text has more tokens or characters than are read."""
 _ROW_GROUP = 4096
+_HELD_BYTES = 16_000_000
+"""What rows may hold in all, counted in characters, before they are answered or written; one row may hold more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +96,32 @@ class AnswerWriter(Protocol):
 def answered(
     predictor: Predictor, items: Iterator[Row | Reject]
 ) -> Iterator[tuple[Row | Reject, Answer | None]]:
-    """Each row with its answer and each reject with None, in order; a few hundred are held at a time."""
-    while chunk := list(islice(items, MAX_DOCUMENTS)):
-        answers = predictor.answers([item.text for item in chunk if isinstance(item, Row)])
+    """Each row with its answer and each reject with None, in order; a few hundred are held at a time, or fewer long
+    ones."""
+    while chunk := _chunk(items):
+        answers = predictor.answers_or_errors(item.text for item in chunk if isinstance(item, Row))
         for item in chunk:
-            yield item, next(answers) if isinstance(item, Row) else None
+            answer = next(answers) if isinstance(item, Row) else None
+            if isinstance(answer, TextTooLongError):
+                fault = {
+                    "reason": TEXT_TOO_LONG,
+                    "detail": f"expected at most {answer.most}, got {answer.found}",
+                }
+                yield Reject(number=item.number, line=None, **fault), None
+            else:
+                yield item, answer
+
+
+def _chunk(items: Iterator[Row | Reject]) -> list[Row | Reject]:
+    chunk: list[Row | Reject] = []
+    load = 0
+    for item in islice(items, MAX_DOCUMENTS):
+        chunk.append(item)
+        if isinstance(item, Row):
+            load += len(item.text) + num_bytes(item.columns)
+        if load > _HELD_BYTES:
+            break
+    return chunk
 
 
 def check_answer_file(output: Path | None, source: str) -> None:
@@ -219,6 +245,7 @@ class _Table:
         form.check()
         self.form = form
         self.columns: list[str] | None = None
+        self.known: set[str] = set()
         self.waiting: list[Reject] = []
 
     def write(self, item: Row | Reject, answer: Answer | None) -> str | None:
@@ -233,16 +260,16 @@ class _Table:
         if self.columns is None:
             self.settle(list(values))
         assert self.columns is not None
-        if not values.keys() <= set(self.columns):
+        if not values.keys() <= self.known:
             self.emit(values, (None, None, None, EXTRA_COLUMN))
             return EXTRA_COLUMN
         self.emit(values, self.form.cells(answer))
         return None
 
     def settle(self, columns: list[str]) -> None:
-        self.columns = columns
-        added = [f"predicted_{name}" if name in columns else name for name in self.form.columns]
-        taken = [name for name in added if name in columns]
+        self.columns, self.known = columns, set(columns)
+        added = [f"predicted_{name}" if name in self.known else name for name in self.form.columns]
+        taken = [name for name in added if name in self.known]
         if taken:
             raise DataError(f"the source has a column {taken[0]!r} already; rename it.")
         self.begin(columns, added)
@@ -295,14 +322,15 @@ class _Parquet(_Table):
         self.file: Any = None
         self.schema: Any = None
         self.held: list[tuple[object, ...]] = []
+        self.num_held = 0
 
     def begin(self, columns: list[str], added: list[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        kept = [pa.field(name, self.types.get(name, pa.string())) for name in columns]
-        kinds = (pa.float64() if name in self.form.numbers else pa.string() for name in self.form.columns)
-        self.schema = pa.schema([*kept, *map(pa.field, added, kinds)])
+        kept = [self.types.get(name, pa.string()) for name in columns]
+        kinds = [pa.float64() if name in self.form.numbers else pa.string() for name in self.form.columns]
+        self.schema = pa.schema(list(zip(_distinct([*columns, *added]), [*kept, *kinds], strict=True)))
         self.file = pq.ParquetWriter(self.path, self.schema)
 
     def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
@@ -311,8 +339,9 @@ class _Parquet(_Table):
             values.get(name) if name in self.types else _text_or_none(values.get(name))
             for name in self.columns
         ]
-        self.held.append((*cells, *added))
-        if len(self.held) >= _ROW_GROUP:
+        self.held.append((*cells, *map(_encodable, added)))
+        self.num_held += sum(map(num_bytes, cells))
+        if len(self.held) >= _ROW_GROUP or self.num_held > _HELD_BYTES:
             self.flush()
 
     def finish(self) -> None:
@@ -327,15 +356,15 @@ class _Parquet(_Table):
         columns = zip(*self.held, strict=True)
         try:
             arrays = [
-                pa.array(column, field.type) for column, field in zip(columns, self.schema, strict=True)
+                arrow_array(column, field.type) for column, field in zip(columns, self.schema, strict=True)
             ]
-        except (pa.ArrowException, TypeError) as error:
+            self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        except (pa.ArrowException, TypeError, ValueError) as error:
             raise DataError(
                 f"a column cannot be written as parquet ({str(error).splitlines()[0]}); "
                 "write the answers as .csv or .jsonl."
             ) from error
-        self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
-        self.held = []
+        self.held, self.num_held = [], 0
 
     def close(self) -> None:
         if self.file is not None:
@@ -358,15 +387,41 @@ def _parquet_types(source: str) -> dict[str, Any]:
 
 
 def _cell(value: object) -> object:
-    """A value for csv: nothing for None, JSON for lists and objects."""
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+    """A value for csv: nothing for None, JSON for lists and objects, escapes for bytes that are no UTF-8."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=_text_of)
+    return _text_of(value) if isinstance(value, bytes) else value
 
 
 def _text_or_none(value: object) -> str | None:
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if value is None or isinstance(value, str):
+        return None if value is None else _escaped(value)
+    if isinstance(value, list | dict | tuple | bool | int | float):
+        return _escaped(json.dumps(value, ensure_ascii=False, default=_text_of))
+    return _escaped(_text_of(value))
+
+
+def _text_of(value: object) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _escaped(text: str) -> str:
+    """The text as UTF-8 can hold it: a lone surrogate stands escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _encodable(value: object) -> object:
+    return _escaped(value) if isinstance(value, str) else value
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names as UTF-8 can hold them, each of its own."""
+    found: dict[str, None] = {}
+    for name in map(_escaped, names):
+        while name in found:
+            name += "_"
+        found[name] = None
+    return list(found)
 
 
 _SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")

@@ -14,7 +14,7 @@ from textlattice.app.terminal import progress
 from textlattice.app.token_tables import check_table, table_for
 from textlattice.app.tokenizers import named_tokenizer
 from textlattice.config import Config
-from textlattice.errors import MissingExtraError
+from textlattice.errors import DataError, MissingExtraError, TextTooLongError
 from textlattice.runtime.token_table import TokenTable
 from textlattice.text.hf_tokenizer import FileTokenizer
 
@@ -29,8 +29,8 @@ try:
     )
 
     from textlattice.app.encoders import named_encoder
-    from textlattice.app.estimator_targets import read_targets
-    from textlattice.training.fit import fit
+    from textlattice.app.estimator_targets import class_weights, read_targets
+    from textlattice.training.fit import LARGEST_WEIGHT, LEAST_WEIGHT, Trained, fit
     from textlattice.training.labels import TaskChoice
     from textlattice.training.save import predictor_of, save_trained
 except ModuleNotFoundError as error:
@@ -135,8 +135,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         targets = read_targets(y, type(self).__name__, task=self.task)
         check_consistent_length(texts, targets.rows, sample_weight, groups)
         weights = _weights(sample_weight)
-        if isinstance(self.class_weight, Mapping):
-            by_class = targets.weights(self.class_weight)
+        if self.class_weight is not None and not isinstance(self.class_weight, str):
+            by_class = targets.weights(class_weights(self.class_weight, targets.seen))
             weights = by_class if weights is None else weights * by_class
         used = np.arange(len(texts)) if weights is None else np.flatnonzero(weights)
         targets = targets.take(used)
@@ -156,7 +156,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         if encoder is not None:
             source["encoder"] = {"name": str(self.encoder), "digest": encoder.digest.hex()}
         with progress() if self.verbose else nullcontext() as listener:
-            trained = fit(
+            trained = _fit(
+                used,
                 [texts[row] for row in used],
                 targets.labels,
                 settings,
@@ -219,7 +220,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         right = [
             set(map(str, answer)) == set(map(str, wanted)) for answer, wanted in zip(answers, y, strict=True)
         ]
-        return float(np.average(right, weights=sample_weight))
+        weights = _weights(sample_weight)
+        if weights is not None and not weights.any():
+            raise DataError("sample_weight must not be zero for every text.")
+        return float(np.average(right, weights=weights))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model as a folder that `textlattice.load` reads; an older model there is replaced.
@@ -306,11 +310,32 @@ def _texts(X: Any) -> list[str]:
     return texts
 
 
+def _fit(used: np.ndarray, texts: list[str], *labels_and_settings: Any, **options: Any) -> Trained:
+    """What `fit` makes of the rows that are used; an error names the place among all."""
+    try:
+        return fit(texts, *labels_and_settings, **options)
+    except TextTooLongError as error:
+        raise error if error.place is None else error.at(int(used[error.place])) from None
+
+
 def _weights(sample_weight: Any) -> Float[np.ndarray, " num_rows"] | None:
     if sample_weight is None:
         return None
-    weights = column_or_1d(sample_weight, dtype=np.float64)
+    given = column_or_1d(sample_weight)
+    if given.dtype.kind not in "iuf" and not all(_is_number(value) for value in given.tolist()):
+        raise DataError("sample_weight must hold one number a text, got a value that is none.")
+    weights = np.asarray(given, np.float64)
     assert_all_finite(weights, input_name="sample_weight")
     if (weights < 0).any():
-        raise ValueError(f"sample_weight must not be negative, got {weights.min()}.")
+        raise DataError(f"sample_weight must not be negative, got {weights.min()}.")
+    outside = (weights > 0) & ((weights < LEAST_WEIGHT) | (weights > LARGEST_WEIGHT))
+    if outside.any():
+        raise DataError(
+            f"sample_weight must be 0 or lie between {LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got "
+            f"{weights[outside][0]:g}."
+        )
     return weights
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

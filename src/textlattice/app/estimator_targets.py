@@ -10,8 +10,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 
-from textlattice.errors import DataError
+from textlattice.errors import ConfigError, DataError
 from textlattice.task import Label, TaskKind
+from textlattice.training.fit import LARGEST_WEIGHT, LEAST_WEIGHT
+from textlattice.training.labels import check_num_labels
 
 TargetForm = Literal["column", "lists", "matrix"]
 """How `y` came, and how answers go out: one label a row, a list of names a row, or 0 and 1 for each label."""
@@ -71,6 +73,37 @@ class Targets:
         return np.where(np.isfinite(of_row), of_row, 1.0)
 
 
+def class_weights(given: Any, seen: Sequence[Any]) -> dict[Any, float]:
+    """The weights by class that an estimator was given, each of a class that some row has.
+
+    Raises:
+        ConfigError: They are no mapping, empty, of a class that no row has, or a weight is no positive number.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"class_weight must be 'balanced', None or a weight by label, got {type(given).__name__}."
+        )
+    if not given:
+        raise ConfigError("class_weight must hold a weight by label, got none; leave it out.")
+    known = set(seen)
+    for label, weight in given.items():
+        if label not in known:
+            shown = ", ".join(map(repr, list(seen)[:5]))
+            raise ConfigError(
+                f"class_weight names the label {label!r}, which no row of y has, so it would do nothing; expected "
+                f"some of {shown}{' and others' if len(seen) > 5 else ''}."
+            )
+        number = weight.item() if isinstance(weight, np.generic) else weight
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ConfigError(f"class_weight must hold numbers, got {type(number).__name__} for {label!r}.")
+        if not LEAST_WEIGHT <= number <= LARGEST_WEIGHT:
+            raise ConfigError(
+                f"class_weight must lie between {LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got {number!r} for "
+                f"{label!r}; to leave a label out, leave its rows out."
+            )
+    return {label: float(weight) for label, weight in given.items()}
+
+
 def read_targets(y: Any, estimator: str, *, task: str) -> Targets:
     """The targets that `y` states.
 
@@ -90,6 +123,7 @@ def read_targets(y: Any, estimator: str, *, task: str) -> Targets:
         found = Targets(form="matrix", kind="multi", classes=np.arange(matrix.shape[1]), rows=matrix)
     elif (lists := _lists(y)) is not None:
         names = sorted({name for row in lists for name in row})
+        check_num_labels(len(names))
         place = {name: number for number, name in enumerate(names)}
         rows = np.zeros((len(lists), len(names)), bool)
         for number, row in enumerate(lists):
@@ -118,6 +152,8 @@ def read_targets(y: Any, estimator: str, *, task: str) -> Targets:
 def _matrix(y: Any) -> Bool[np.ndarray, "num_rows num_classes"] | None:
     """An indicator matrix; None where `y` is none. One column is a column."""
     if hasattr(y, "toarray"):
+        if len(y.shape) == 2:
+            check_num_labels(y.shape[1])
         y = y.toarray()
     if not hasattr(y, "__array__") and not _rows_of_numbers(y):
         return None

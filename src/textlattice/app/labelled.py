@@ -1,10 +1,19 @@
 """What is told of rows that a model is measured on: labels that it does not know, texts that flatter it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from textlattice.app.answer_files import TEXT_TOO_LONG
 from textlattice.app.terminal import warn
+from textlattice.data.records import RowFault
+from textlattice.errors import TextTooLongError
 from textlattice.task import Label, Task, TaskKind, each_label
+from textlattice.text.document import TextReader
+from textlattice.text.words import MOST_TOKENS, check_num_tokens
+
+_GROWTH = {"none": 1, "nfc": 3, "nfkc": 18}
+"""Characters that a Unicode form makes of one, at most."""
+_FILE_GROWTH = 64  # pieces that a tokenizer file makes of one character: its bytes, after a form of its own
 
 
 def unknown_labels(task: Task, labels: Sequence[Label]) -> Counter[str]:
@@ -27,3 +36,24 @@ def report_seen(num_seen: int | None, num_rows: int, source: str) -> None:
         warn(
             f"{source}: {num_seen:,} of {num_rows:,} rows have a text that the model was trained on; they flatter it."
         )
+
+
+def too_long(reader: TextReader, most: int = MOST_TOKENS) -> Callable[[str], RowFault | None]:
+    """What says why a text has too many tokens, if it has; only a text that might is cut for it.
+
+    Args:
+        reader: Cuts texts.
+        most: Tokens at most.
+    """
+    growth = _GROWTH[reader.config.normalisation] if reader.config.tokenizer == "words" else _FILE_GROWTH
+
+    def fault_of(text: str) -> RowFault | None:
+        if len(text) * growth <= most:
+            return None
+        try:
+            check_num_tokens(reader.read(text).num_tokens, most)
+        except TextTooLongError as error:
+            return RowFault(TEXT_TOO_LONG, f"expected at most {error.most}, got {error.found}")
+        return None
+
+    return fault_of

@@ -31,12 +31,14 @@ from textlattice.task import Label, Task, TaskKind, each_label
 from textlattice.text.digest import text_digests
 from textlattice.text.document import TextReader, read_document
 from textlattice.training.fit import CROSS_FIT_BELOW, fit
-from textlattice.training.labels import TaskChoice, task_of
+from textlattice.training.labels import TaskChoice, check_num_labels, task_of
 from textlattice.training.save import predictor_of
 
 OURS = "textlattice"
 """Name of our own row."""
 MOST_TEST_ROWS = 10_000
+MAX_COMPARED_LABELS = 1_000
+"""Labels that are compared on; a baseline keeps a weight of each n-gram for each."""
 _SURE_TOKEN = re.compile("[A-Za-z0-9]")
 _WORDS = {"macro_f1": "macro F1", "quadratic_weighted_kappa": "quadratic weighted kappa"}
 
@@ -191,6 +193,7 @@ def compare(
             f"got {unknown[0] if unknown else 'none'!r}."
         )
     texts, labels, test_texts, test_labels = _parts(table, test, task, seed)
+    check_num_labels(len({name for label in labels for name in each_label(label)}), MAX_COMPARED_LABELS)
     first_task = task_of(labels, task, label_order)
     slices = selection_slices(texts, labels, config)
     fit_rows, selection, more = (

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textlattice.data.parquet_reader import BATCH_ROWS, arrow_records
+from textlattice.data.parquet_reader import arrow_records
 from textlattice.data.records import Record, Wanted, rows_and_rejects
 from textlattice.data.rows import Reject, Row
 from textlattice.errors import DataError, MissingExtraError
 
 PREFIX = "hf:"
 DEFAULT_SPLIT = "train"
+_BATCH_ROWS = 1024
 _FORM = re.compile(r"(?P<name>[^@:]+)(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?")
 _OWNED = re.compile(r"[\w.-]+/[\w.-]+")
 _SAVED = (
@@ -83,7 +84,7 @@ def read_hub(source: str, wanted: Wanted) -> Iterator[Row | Reject]:
 
 
 def _records(dataset: Any, label: str, classes: Sequence[str] | None) -> Iterator[Record]:
-    for table in dataset.with_format("arrow").iter(batch_size=BATCH_ROWS):
+    for table in dataset.with_format("arrow").iter(batch_size=_BATCH_ROWS):
         for line, values in arrow_records(table.to_batches()):
             if classes is not None and isinstance(values, dict):
                 values = values | {label: _named(values[label], classes)}

@@ -20,7 +20,7 @@ from textlattice.data.fasttext_reader import fasttext_records
 from textlattice.data.gzip_stream import GunzipStream
 from textlattice.data.json_reader import json_records
 from textlattice.data.parquet_reader import read_parquet
-from textlattice.data.records import Record, Wanted, rows_and_rejects
+from textlattice.data.records import Record, RowFault, Wanted, rows_and_rejects
 from textlattice.data.rows import Reject, Row, Table
 from textlattice.data.stored_rows import StoredRejects, StoredRows, StoredTable
 from textlattice.errors import DataError
@@ -105,6 +105,7 @@ def read_table(
     require_label: bool,
     keep_columns: bool = False,
     group_column: str | None = None,
+    fault_of: Callable[[str], RowFault | None] | None = None,
 ) -> Table:
     """The whole source, its texts in a temporary file; arguments and errors as for `read_rows`.
 
@@ -116,6 +117,7 @@ def read_table(
         require_label: As there.
         keep_columns: As there.
         group_column: The one column that `Row.columns` holds; a row without it holds none.
+        fault_of: Why a text cannot be used, if it cannot; its row is rejected.
 
     Raises:
         DataError: Also where there is no room for that file, or where no row has the column of groups.
@@ -129,6 +131,9 @@ def read_table(
         require_label=require_label,
         keep_columns=keep_columns or group_column is not None,
     ):
+        fault = None if fault_of is None or isinstance(item, Reject) else fault_of(item.text)
+        if fault is not None:
+            item = Reject(number=item.number, line=None, reason=fault.reason, detail=fault.detail)
         if isinstance(item, Reject):
             rejects.append(item)
         elif group_column is None:

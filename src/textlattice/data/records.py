@@ -3,9 +3,11 @@
 A format gives its rows as records, each a mapping of columns or a fault; here they are numbered and judged.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from textlattice.data.arrow_values import ArrowValue
 from textlattice.data.rows import Reject, Row
 from textlattice.errors import DataError
 
@@ -36,12 +38,12 @@ class Wanted:
         Raises:
             DataError: They do not.
         """
-        names = list(found)
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
+        names = dict.fromkeys(found)
+        if len(names) < len(found):
+            repeated = sorted(name for name, count in Counter(found).items() if count > 1)
             raise DataError(
                 f"{self.source}: column names must differ, but {repeated[0]!r} stands twice in the header "
-                f"({', '.join(names)}); rename one."
+                f"({', '.join(found)}); rename one."
             )
         needed = [*self.text, *([self.label] if self.require_label else [])]
         for name in needed:
@@ -53,7 +55,8 @@ class Wanted:
 
     def among(self, names: Sequence[str]) -> list[str]:
         """Those of a source's columns that have to be read, in their order."""
-        return [name for name in names if self.keep or name in {*self.text, self.label}]
+        needed = {*self.text, self.label}
+        return [name for name in names if self.keep or name in needed]
 
 
 class RowFault(Exception):
@@ -94,7 +97,7 @@ def _text(values: Mapping[str, object], wanted: Wanted) -> str:
         if value is None:
             continue
         if not isinstance(value, str):
-            raise RowFault("text_not_string", f"column {name!r} must hold text, got {type(value).__name__}")
+            raise RowFault("text_not_string", f"column {name!r} must hold text, got {_kind(value)}")
         parts.append(value)
     if not parts:
         raise RowFault("missing_text", f"no value in {', '.join(map(repr, wanted.text))}")
@@ -147,6 +150,11 @@ def _label_text(value: object, column: str) -> str | None:
     if not isinstance(value, str | int):
         raise RowFault(
             "invalid_label",
-            f"column {column!r} must hold text or a whole number, got {type(value).__name__}",
+            f"column {column!r} must hold text or a whole number, got {_kind(value)}",
         )
     return str(value)
+
+
+def _kind(value: object) -> str:
+    """What a value is, in a word."""
+    return str(value.scalar.type) if isinstance(value, ArrowValue) else type(value).__name__

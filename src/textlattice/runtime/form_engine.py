@@ -11,6 +11,8 @@ from textlattice.batch.text_batch import Forms, TextBatch
 from textlattice.runtime.form_cache import FormCache
 from textlattice.text.document import Document
 
+_FORMS_AT_ONCE = 16_384  # so that their letters take less memory than the tokens of a long text do
+
 
 @runtime_checkable
 class FormBackend(Protocol):
@@ -53,4 +55,7 @@ class FormEngine:
         )
 
     def _encode(self, strings: list[str]) -> Float[np.ndarray, "num_forms channels"]:
-        return self.backend.encode_forms(self.collator.forms(strings))
+        starts = range(0, max(1, len(strings)), _FORMS_AT_ONCE)
+        parts = (strings[start : start + _FORMS_AT_ONCE] for start in starts)
+        vectors = [self.backend.encode_forms(self.collator.forms(part)) for part in parts]
+        return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from textlattice.batch.sampler import bounded_batches
-from textlattice.errors import ArtefactError
+from textlattice.errors import ArtefactError, TextTooLongError
 from textlattice.runtime.engine import Engine
 from textlattice.task import Label, Task
 from textlattice.text.document import Document, TextReader
@@ -18,6 +17,8 @@ MAX_TOKENS = 4_096
 """Tokens of a batch at prediction, so that its features stay in the cache; a longer document goes alone."""
 MAX_DOCUMENTS = 256
 """Documents of a batch at prediction, so that answers stream."""
+_MAX_CHARACTERS = 8_000_000
+"""Characters of texts that are cut before they are answered; one text may have more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +63,32 @@ class Predictor:
         return np.concatenate(parts) if parts else np.empty((0, self.task.num_outputs))
 
     def answers(self, texts: Iterable[str]) -> Iterator[Answer]:
-        """An answer a text, in order; streams, batch by batch."""
+        """An answer a text, in order; streams, batch by batch.
+
+        Raises:
+            TextTooLongError: A text has more tokens or characters than are read; so do `predict`, `probabilities` and
+                `logits`.
+        """
         for batch in self._batches(texts):
-            probabilities = self.batch_probabilities(batch)
-            labels = self.task.names(self.task.decide(probabilities))
-            for document, row, label in zip(batch, probabilities.tolist(), labels, strict=True):
-                yield Answer(
-                    label=label,
-                    probabilities=dict(zip(self.task.labels, row, strict=True)),
-                    status="ok" if document.num_tokens else "empty",
-                )
+            yield from self._batch_answers(batch)
+
+    def answers_or_errors(self, texts: Iterable[str]) -> Iterator[Answer | TextTooLongError]:
+        """The same; a text that is too long has the error in place of an answer."""
+        for chunk in self._chunks(texts):
+            documents = [document for document in chunk if isinstance(document, Document)]
+            answers = (answer for batch in _batched(documents) for answer in self._batch_answers(batch))
+            for document in chunk:
+                yield next(answers) if isinstance(document, Document) else document
+
+    def _batch_answers(self, batch: Sequence[Document]) -> Iterator[Answer]:
+        probabilities = self.batch_probabilities(batch)
+        labels = self.task.names(self.task.decide(probabilities))
+        for document, row, label in zip(batch, probabilities.tolist(), labels, strict=True):
+            yield Answer(
+                label=label,
+                probabilities=dict(zip(self.task.labels, row, strict=True)),
+                status="ok" if document.num_tokens else "empty",
+            )
 
     def batch_logits(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_outputs"]:
         """Logits of documents as one batch; the empty ones are answered without the engine."""
@@ -100,7 +117,31 @@ class Predictor:
         return probabilities
 
     def _batches(self, texts: Iterable[str]) -> Iterator[list[Document]]:
-        stream = iter(texts)
-        while chunk := [self.reader.read(text) for text in islice(stream, MAX_DOCUMENTS)]:
-            loads = (document.num_tokens for document in chunk)
-            yield from bounded_batches(chunk, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)
+        for chunk in self._chunks(texts):
+            documents = []
+            for document in chunk:
+                if not isinstance(document, Document):
+                    raise document
+                documents.append(document)
+            yield from _batched(documents)
+
+    def _chunks(self, texts: Iterable[str]) -> Iterator[list[Document | TextTooLongError]]:
+        """Texts, cut, a few hundred or fewer long ones at a time; of one that is too long the error."""
+        chunk: list[Document | TextTooLongError] = []
+        load = 0
+        for place, text in enumerate(texts):
+            try:
+                chunk.append(self.reader.read(text))
+            except TextTooLongError as error:
+                chunk.append(error.at(place))
+            load += len(text)
+            if len(chunk) == MAX_DOCUMENTS or load > _MAX_CHARACTERS:
+                yield chunk
+                chunk, load = [], 0
+        if chunk:
+            yield chunk
+
+
+def _batched(documents: list[Document]) -> Iterator[list[Document]]:
+    loads = (document.num_tokens for document in documents)
+    return bounded_batches(documents, loads, max_load=MAX_TOKENS, max_items=MAX_DOCUMENTS)

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Int32
 
 from textlattice.config import TextConfig
+from textlattice.errors import TextTooLongError
 from textlattice.text.normalise import Normalised, normalise
-from textlattice.text.words import Cut, token_bounds
+from textlattice.text.words import MOST_CHARACTERS, Cut, token_bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,13 @@ class TextReader:
     cut: Cut = token_bounds
 
     def read(self, text: str) -> Document:
-        """The document of a text; any string gives one, without tokens if nothing is left of it."""
+        """The document of a text; without tokens if nothing is left of it.
+
+        Raises:
+            TextTooLongError: It has more than `MOST_CHARACTERS` characters or `MOST_TOKENS` tokens.
+        """
+        if len(text) > MOST_CHARACTERS:
+            raise TextTooLongError(f"{len(text):,}", f"{MOST_CHARACTERS:,} characters")
         normalised = normalise(text, self.config.normalisation, fold=self.config.fold_confusables)
         starts, ends = self.cut(normalised.text)
         return Document(normalised=normalised, starts=starts, ends=ends)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from textlattice.errors import DataError, MissingExtraError
-from textlattice.text.words import Bounds
+from textlattice.text.words import Bounds, check_num_tokens
 
 TOKENIZER = "tokenizer.json"
 
@@ -53,8 +53,14 @@ class FileTokenizer:
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     def __call__(self, text: str) -> Bounds:
-        """Start and end offset of each token, in characters; tokens are disjoint and in order."""
-        spans = self._spans(text, self._tokenizer.encode(text, add_special_tokens=False).offsets)
+        """Start and end offset of each token, in characters; tokens are disjoint and in order.
+
+        Raises:
+            TextTooLongError: There are more than `MOST_TOKENS`.
+        """
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        check_num_tokens(len(encoding))
+        spans = self._spans(text, encoding.offsets)
         starts, ends = ([span[place] for span in spans] for place in (1, 2))
         return np.array(starts, np.int32), np.array(ends, np.int32)
 

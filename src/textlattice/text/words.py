@@ -2,12 +2,18 @@
 
 import re
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 import regex
 from jaxtyping import Int32
 
+from textlattice.errors import TextTooLongError
+
+MOST_TOKENS = 2_000_000
+"""Tokens of a text that is read: some 10 MB of English. The preset `base` takes some 3 kB of memory for each."""
+MOST_CHARACTERS = 20_000_000
+"""Characters of a text that is read."""
 Bounds = tuple[Int32[np.ndarray, " num_tokens"], Int32[np.ndarray, " num_tokens"]]
 """Start and end offset of each token of a text, in characters; disjoint and in order."""
 Cut = Callable[[str], Bounds]
@@ -48,11 +54,22 @@ def token_bounds(text: str) -> Bounds:
 
     Returns:
         Starts and ends; both are empty for a text without tokens.
+
+    Raises:
+        TextTooLongError: There are more than `MOST_TOKENS`.
     """
     pattern = _TOKEN if not text.isascii() and _UNUSUAL.search(text) else _USUAL_TOKEN
-    spans = [match.span() for match in pattern.finditer(text)]
+    spans = [match.span() for match in islice(pattern.finditer(text), MOST_TOKENS + 1)]
+    check_num_tokens(len(spans))
     bounds = np.fromiter(chain.from_iterable(spans), np.int32, 2 * len(spans)).reshape(-1, 2)
     return bounds[:, 0].copy(), bounds[:, 1].copy()
+
+
+def check_num_tokens(num_tokens: int, most: int | None = None) -> None:
+    """Raises `TextTooLongError` for more tokens than a text may have, `MOST_TOKENS` where nothing else is said."""
+    most = MOST_TOKENS if most is None else most
+    if num_tokens > most:
+        raise TextTooLongError("more" if most == MOST_TOKENS else f"{num_tokens:,}", f"{most:,} tokens")
 
 
 def reader_words(text: str) -> list[tuple[int, int]]:

@@ -1,13 +1,14 @@
 """Texts of which some are cut at a time: a sequence of documents, and what one pass over all of them keeps."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int, UInt64
 
 from textlattice.data.spool import OnDemand
+from textlattice.errors import TextTooLongError
 from textlattice.progress import Progress
 from textlattice.text.digest import text_digests
 from textlattice.text.document import Document, TextReader
@@ -77,11 +78,14 @@ def read_texts(texts: Sequence[str], reader: TextReader, progress: Progress) -> 
         texts: Any strings; they are read again whenever a document is asked for.
         reader: Cuts them; its settings key their tokens.
         progress: Told of each text.
+
+    Raises:
+        TextTooLongError: A text has more tokens or characters than are read.
     """
     writer = KeyWriter(reader.config)
     num_tokens, num_characters, digests = array("q"), array("q"), array("Q")
     progress.begin("reading texts", len(texts))
-    for chunk in in_chunks(reader.read(text) for text in texts):
+    for chunk in in_chunks(_documents(texts, reader)):
         writer.add(chunk)
         num_tokens.extend(document.num_tokens for document in chunk)
         num_characters.extend(document.num_characters for document in chunk)
@@ -96,6 +100,14 @@ def read_texts(texts: Sequence[str], reader: TextReader, progress: Progress) -> 
         num_characters=np.array(num_characters, np.int64),
     )
     return ReadTexts(documents=documents, tokens=writer.keys(), digests=np.array(digests, np.uint64))
+
+
+def _documents(texts: Sequence[str], reader: TextReader) -> Iterator[Document]:
+    for place, text in enumerate(texts):
+        try:
+            yield reader.read(text)
+        except TextTooLongError as error:
+            raise error.at(place) from None
 
 
 def token_counts(documents: Sequence[Document]) -> Int[np.ndarray, " num_docs"]:

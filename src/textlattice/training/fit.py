@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt64
+from jaxtyping import Int, UInt64
 
 from textlattice.batch.collators import BatchMaker
 from textlattice.config import Config, PublishedConfig, PyramidConfig
 from textlattice.encoders.language_model import LanguageModelEncoder
-from textlattice.errors import ConfigError, DataError
+from textlattice.errors import ConfigError, DataError, TextTooLongError
 from textlattice.models.classifier import Classifier
 from textlattice.models.registry import cost_of, flips_of
 from textlattice.nn.compiler_cache import no_compiler_cache
@@ -21,7 +21,7 @@ from textlattice.runtime.token_table import TokenTable
 from textlattice.task import Label, Task
 from textlattice.text.document import TextReader
 from textlattice.text.hf_tokenizer import FileTokenizer
-from textlattice.text.words import token_bounds
+from textlattice.text.words import check_num_tokens, token_bounds
 from textlattice.training.checkpoint import Checkpoint
 from textlattice.training.cross_fit import NUM_FOLDS, fit_with_folds
 from textlattice.training.documents import read_texts
@@ -31,6 +31,12 @@ from textlattice.training.slices import fit_with_slices
 
 CROSS_FIT_BELOW = 2_000
 """With fewer rows, three-fold cross-fitting takes the place of held-out slices."""
+MOST_TRAINING_TOKENS = 200_000
+"""Tokens of a text that is trained on; the preset `base` takes some 22 kB of memory for each, `tiny` some 7."""
+MOST_STEP_TOKENS = 1 << 18
+"""Tokens of a mean step: where texts are so long that a batch would hold more, it holds fewer texts."""
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
+"""Bounds of the weight of a row that counts, so that neither weights nor their sums leave single precision."""
 _COUNTED = 500  # documents whose cost is counted
 _READ_TWICE = 50  # documents that are read in single and double precision
 
@@ -101,12 +107,14 @@ def fit(
     Raises:
         ConfigError: `model.injected_channels` is set, and not to the width of the token table; an order of labels is
             given for a task without one; or the settings and the encoder or token table do not fit one another.
-        DataError: There is no text, only one label, lengths differ, the labels do not fit the task, or no token has a
-            vector in the token table.
+        DataError: There is no text, only one label, lengths differ, the labels do not fit the task, a weight is no
+            weight, or no token has a vector in the token table.
+        TextTooLongError: A text has more than `MOST_TRAINING_TOKENS` tokens (a DataError).
         TrainingError: Nothing could be trained.
     """
     progress, checkpoint = progress or Progress(), checkpoint or Checkpoint()
     _check_lengths(texts, labels, sample_weight)
+    _check_weights(sample_weight)
     labels = _frozen(labels)
     first_task = task_of(labels, task, label_order, progress)
     if encoder is not None:
@@ -124,6 +132,7 @@ def fit(
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         read = read_texts(_in_order(texts), reader, progress)
+        config = _affordable(config, read.documents.num_tokens, progress)
         fitting = Fitting(config, first_task, progress, token_table, checkpoint, encoder)
         corpus, rows = fitting.corpus(read, labels, sample_weight)
         if len(rows) < NUM_FOLDS:
@@ -167,6 +176,25 @@ def fit(
     )
 
 
+def _affordable(config: Config, num_tokens: Int[np.ndarray, " num_texts"], progress: Progress) -> Config:
+    """The settings, with fewer texts a batch where these are so long that memory would not hold as many.
+
+    Raises:
+        TextTooLongError: One is too long to be trained on at all.
+    """
+    place = int(num_tokens.argmax()) if len(num_tokens) else 0
+    try:
+        check_num_tokens(int(num_tokens.max(initial=0)), MOST_TRAINING_TOKENS)
+    except TextTooLongError as error:
+        raise error.at(place) from None
+    used = num_tokens[num_tokens > 0]
+    most = max(1, int(MOST_STEP_TOKENS / max(1.0, float(used.mean())))) if len(used) else 1
+    if config.train.batch_size_for(len(used)) <= most:
+        return config
+    progress.note(f"memory: texts of {used.mean():,.0f} tokens on average are trained on {most} at a time")
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=most))
+
+
 def _check_lengths(
     texts: Sequence[str], labels: Sequence[Any], sample_weight: Sequence[float] | None
 ) -> None:
@@ -176,6 +204,25 @@ def _check_lengths(
             f"training needs one label (and weight) a text, got {len(texts)} texts, {len(labels)} labels "
             f"and {weights} weights."
         )
+
+
+def _check_weights(sample_weight: Sequence[float] | None) -> None:
+    if sample_weight is None:
+        return
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "iuf" or weights.ndim != 1:
+        raise DataError(
+            f"sample_weight must hold one number a text, got {weights.dtype} {list(weights.shape)}."
+        )
+    wrong = ~((weights == 0) | ((weights >= LEAST_WEIGHT) & (weights <= LARGEST_WEIGHT)))
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f"sample_weight must be 0 or lie between {LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got "
+            f"{weights[place]:g} at place {place}."
+        )
+    if not weights.any():
+        raise DataError("sample_weight must not be zero for every text.")
 
 
 def _frozen(labels: Sequence[Label | list[str]]) -> list[Label]:

@@ -1,5 +1,6 @@
 """What the labels of the training rows say: the kind of task, the names in their order, the share of each."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -7,12 +8,19 @@ from typing import Literal
 
 import numpy as np
 
+from textlattice.artefact.folder import MAX_JSON_BYTES
 from textlattice.errors import ConfigError, DataError
 from textlattice.progress import Progress
 from textlattice.task import Label, Task, TaskKind, each_label
 
 TaskChoice = Literal["auto", "single", "multi", "ordinal"]
 """A kind of task, or `auto`: `multi` where a row has a list of labels, else `single`."""
+MAX_LABELS = 5_000
+"""Labels that a training takes; so many, and tables of so many rows, are trained on within some 4 GB."""
+MAX_CELLS = 100_000_000
+"""Rows times labels where a text may have any number of them, for each pair has a target and a weight."""
+_MAX_NAME_BYTES = MAX_JSON_BYTES - 200_000  # beside the other settings
+_NUMBER_BYTES = 40  # of a share, a threshold or a cut point in JSON, at most
 _SHOWN = 5  # labels that a message names
 
 
@@ -34,9 +42,11 @@ def task_of(
 
     Raises:
         ConfigError: An order is given and the kind is not `ordinal`.
-        DataError: There are fewer than two labels, a list where one label is asked for, or no order is known.
+        DataError: There are fewer than two labels or more than `MAX_LABELS`, more than `MAX_CELLS` pairs of row and
+            label, names that a model folder has no room for, a list where one label is asked for, or no order is known.
     """
     progress = progress or Progress()
+    check_num_labels(len({name for label in labels for name in each_label(label)}))
     lists = next((row for row, label in enumerate(labels, 1) if isinstance(label, list | tuple)), None)
     kind: TaskKind = asked if asked != "auto" else "single" if lists is None else "multi"
     if lists is not None and kind != "multi":
@@ -52,7 +62,13 @@ def task_of(
     if len(counts) < 2:
         found = f"only {next(iter(counts))!r} in {len(labels)} rows" if counts else _no_labels(labels)
         raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
+    if kind == "multi" and len(labels) * len(counts) > MAX_CELLS:
+        raise DataError(
+            f"training of the task multi takes at most {MAX_CELLS:,} pairs of row and label, got {len(labels):,} rows "
+            f"of {len(counts):,} labels; give fewer rows, or leave rare labels out."
+        )
     names = _ordered(counts, label_order, progress) if kind == "ordinal" else tuple(sorted(counts))
+    _check_name_bytes(names, kind)
     _tell(names, counts, asked, progress)
     shares = np.array([counts[name] for name in names], np.float64)
     shares /= len(labels) if kind == "multi" else shares.sum()
@@ -61,6 +77,29 @@ def task_of(
         up_to = shares.cumsum()[:-1]
         cut_points = np.log(up_to / (1 - up_to)).tolist()
     return Task(kind=kind, labels=names, priors=tuple(shares.tolist()), cut_points=tuple(cut_points))
+
+
+def check_num_labels(num_labels: int, most: int = MAX_LABELS) -> None:
+    """Does nothing where so many labels can be told apart.
+
+    Raises:
+        DataError: They are too many.
+    """
+    if num_labels > most:
+        raise DataError(
+            f"expected at most {most:,} labels, got {num_labels:,}; check the label column, or leave rare labels out."
+        )
+
+
+def _check_name_bytes(names: Sequence[str], kind: TaskKind) -> None:
+    """Raises `DataError` where names and the numbers of each would not fit into the settings of a model folder."""
+    numbers = 1 if kind == "single" else 2
+    size = sum(len(json.dumps(name)) + 8 + numbers * _NUMBER_BYTES for name in names)
+    if size > _MAX_NAME_BYTES:
+        raise DataError(
+            f"expected labels of at most {_MAX_NAME_BYTES:,} bytes in all, got {size:,} for {len(names):,} labels; use "
+            "fewer labels or shorter ones."
+        )
 
 
 def _no_labels(labels: Sequence[Label]) -> str:

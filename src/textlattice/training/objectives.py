@@ -1,11 +1,13 @@
 """What training asks of each kind of task: the loss of the network, row weights, the regressions of the wide branch."""
 
+import operator
 from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
+from scipy.sparse import csr_matrix, identity
 from torch import Tensor, nn
 
 from textlattice.config import TrainConfig
@@ -92,11 +94,8 @@ class SingleObjective(Objective):
     ) -> Regressions:
         """Each label against the rest; one regression says both of two, as halves of opposite sign."""
         num_labels = len(self.task.labels)
-        shares = np.array([[0.5, -0.5]]) if num_labels == 2 else np.eye(num_labels)
-        positive = targets[:, None] == np.arange(len(shares))
-        return Regressions(
-            positive=positive, weights=np.broadcast_to(weights[:, None], positive.shape), shares=shares
-        )
+        shares = csr_matrix([[0.5, -0.5]]) if num_labels == 2 else identity(num_labels, format="csr")
+        return Regressions(targets=targets, weights=weights, shares=shares, is_positive=operator.eq)
 
     def figure(
         self,
@@ -157,7 +156,8 @@ class MultiObjective(Objective):
         weights: Float[np.ndarray, "num_rows num_labels"],
     ) -> Regressions:
         """Each label against its absence."""
-        return Regressions(positive=targets, weights=weights, shares=np.eye(targets.shape[1]))
+        shares = identity(targets.shape[1], format="csr")
+        return Regressions(targets=targets, weights=weights, shares=shares, is_positive=_has_label)
 
     def figure(
         self,
@@ -205,12 +205,8 @@ class OrdinalObjective(Objective):
     ) -> Regressions:
         """Above each cut point against below; their mean is the one output."""
         num_cuts = len(self.task.cut_points)
-        positive = targets[:, None] > np.arange(num_cuts)
-        return Regressions(
-            positive=positive,
-            weights=np.broadcast_to(weights[:, None], positive.shape),
-            shares=np.full((num_cuts, 1), 1 / num_cuts),
-        )
+        shares = csr_matrix(np.full((num_cuts, 1), 1 / num_cuts))
+        return Regressions(targets=targets, weights=weights, shares=shares, is_positive=operator.gt)
 
     def figure(
         self,
@@ -220,6 +216,12 @@ class OrdinalObjective(Objective):
     ) -> float:
         """Share of rows whose score lies between the cut points of their class."""
         return float((np.searchsorted(cut_points, logits[:, 0]) == targets).mean())
+
+
+def _has_label(
+    targets: Bool[np.ndarray, "num_rows num_labels"], number: int
+) -> Bool[np.ndarray, " num_rows"]:
+    return targets[:, number]
 
 
 _OBJECTIVES: dict[TaskKind, type[Objective]] = {

@@ -1,12 +1,13 @@
 """The wide branch, fitted: one L2 logistic regression an output on NB-weighted binary n-grams."""
 
+import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, Shaped, UInt64
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -166,21 +167,33 @@ def log_count_ratio(
 
 @dataclass(frozen=True, kw_only=True)
 class Regressions:
-    """The binary problems of the wide branch, and how they make its outputs.
+    """The binary problems of the wide branch, each made when it is asked for, and how they make its outputs.
 
     Args:
-        positive: Which rows are positive in each regression.
-        weights: Weight of each row in each regression.
+        targets: Of each row.
+        weights: Weight of each row, or of each row in each regression.
         shares: How much of each regression an output has.
+        is_positive: Which of the targets are positive in the regression of a number.
     """
 
-    positive: Bool[np.ndarray, "num_rows num_regressions"]
-    weights: Float[np.ndarray, "num_rows num_regressions"]
-    shares: Float[np.ndarray, "num_regressions num_outputs"]
+    targets: Shaped[np.ndarray, " num_rows *labels"]
+    weights: Float[np.ndarray, " num_rows *regressions"]
+    shares: scipy.sparse.csr_matrix  # [num_regressions, num_outputs]
+    is_positive: Callable[[np.ndarray, int], Bool[np.ndarray, " num_rows"]]
+
+    def problem(self, number: int) -> tuple[Bool[np.ndarray, " num_rows"], Float[np.ndarray, " num_rows"]]:
+        """Which rows are positive in one regression, and their weights."""
+        weights = self.weights if self.weights.ndim == 1 else self.weights[:, number]
+        return self.is_positive(self.targets, number), weights
+
+    def outputs(self, number: int) -> list[tuple[int, np.float32]]:
+        """The outputs that a regression is a part of, and how much of it each has."""
+        row = self.shares[number]
+        return list(zip(row.indices.tolist(), row.data.astype(np.float32), strict=True))
 
     def take(self, rows: Int[np.ndarray, " chosen"]) -> "Regressions":
         """The same problems on the chosen rows."""
-        return Regressions(positive=self.positive[rows], weights=self.weights[rows], shares=self.shares)
+        return dataclasses.replace(self, targets=self.targets[rows], weights=self.weights[rows])
 
 
 class WideFitter:
@@ -223,14 +236,12 @@ class WideFitter:
         """The branch at one inverse strength C of the L2 penalty; tells `progress` of each regression."""
         weight = np.zeros((len(self.ngrams), self.num_outputs), np.float32)
         bias = np.zeros(self.num_outputs, np.float32)
-        problems, shares = self.regressions, self.regressions.shares.astype(np.float32)
         for number in range(self.num_regressions):
-            column, intercept = _regression(
-                self.matrix, problems.positive[:, number], problems.weights[:, number], penalty
-            )
-            for output in np.flatnonzero(shares[number]):
-                weight[:, output] += shares[number, output] * column
-                bias[output] += shares[number, output] * np.float32(intercept)
+            positive, weights = self.regressions.problem(number)
+            column, intercept = _regression(self.matrix, positive, weights, penalty)
+            for output, share in self.regressions.outputs(number):
+                weight[:, output] += share * column
+                bias[output] += share * np.float32(intercept)
             progress.advance()
         return FittedWide(
             ngrams=self.ngrams, weight=weight, bias=bias, penalty=penalty, num_rows=self.num_rows

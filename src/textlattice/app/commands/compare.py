@@ -1,5 +1,6 @@
 """`textlattice compare`: this package against simple baselines on the same rows."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -22,8 +23,10 @@ from textlattice.app.commands.options import (
     needs,
     text_columns,
 )
+from textlattice.app.labelled import too_long
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, say
 from textlattice.data.readers import read_table
+from textlattice.text.document import TextReader
 
 FIGURES = {
     "accuracy": "accuracy",
@@ -72,8 +75,13 @@ def compare(
     with needs("compare", "train"):
         from textlattice.app.encoders import named_encoder
         from textlattice.baselines.compare import compare as compare_models
+        from textlattice.training.fit import MOST_TRAINING_TOKENS
 
     language_model = None if encoder is None else named_encoder(encoder, config)
+    reader = TextReader(config=config.text)
+    if language_model is not None:
+        file_config = dataclasses.replace(config.text, tokenizer="file")
+        reader = TextReader(config=file_config, cut=language_model.tokenizer)
     tables = [
         read_table(
             name,
@@ -81,6 +89,7 @@ def compare(
             label_column=label,
             require_label=True,
             label_separator=label_separator,
+            fault_of=too_long(reader, MOST_TRAINING_TOKENS),
         )
         for name in ([source] if test is None else [source, test])
     ]

@@ -17,7 +17,7 @@ from textlattice.app.commands.options import (
     labels_of,
     text_columns,
 )
-from textlattice.app.labelled import report_seen, report_unknown, unknown_labels
+from textlattice.app.labelled import report_seen, report_unknown, too_long, unknown_labels
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects
 from textlattice.data.readers import read_table
@@ -73,6 +73,7 @@ def evaluate(
         label_column=label,
         require_label=True,
         label_separator=label_separator,
+        fault_of=too_long(predictor.reader),
     )
     report_rejects(table.rejects, source)
     with progress() as listener:

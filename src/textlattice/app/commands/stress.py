@@ -20,7 +20,7 @@ from textlattice.app.commands.options import (
     needs,
     text_columns,
 )
-from textlattice.app.labelled import report_seen, report_unknown, unknown_labels
+from textlattice.app.labelled import report_seen, report_unknown, too_long, unknown_labels
 from textlattice.app.loading import load
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
 from textlattice.data.readers import read_table
@@ -28,6 +28,7 @@ from textlattice.data.rows import Table
 from textlattice.errors import DataError
 from textlattice.runtime.training_texts import read_training_texts, texts_seen
 from textlattice.task import Label, Task
+from textlattice.text.words import MOST_TOKENS
 
 BUDGET = 200
 BASELINE = "tfidf_lr"
@@ -145,6 +146,7 @@ def stress(
             label_column=label,
             require_label=True,
             label_separator=label_separator,
+            fault_of=too_long(predictor.reader, MOST_TOKENS // 2),  # noise may cut one token in two
         )
         report_rejects(found.rejects, name)
         return found

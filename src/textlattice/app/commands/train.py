@@ -1,6 +1,8 @@
 """`textlattice train`: a labelled table to a model folder."""
 
+import dataclasses
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,6 +27,7 @@ from textlattice.app.commands.options import (
     needs,
     text_columns,
 )
+from textlattice.app.labelled import too_long
 from textlattice.app.terminal import (
     LABELS,
     MEASURES,
@@ -43,8 +46,11 @@ from textlattice.app.tokenizers import named_tokenizer
 from textlattice.app.unfinished import check_output, open_checkpoint, telling_of
 from textlattice.artefact.lock import only_writer
 from textlattice.data.readers import read_table
+from textlattice.data.records import RowFault
 from textlattice.data.rows import Table
 from textlattice.errors import ConfigError, TrainingError
+from textlattice.text.document import TextReader
+from textlattice.text.words import token_bounds
 
 if TYPE_CHECKING:
     from textlattice.encoders.language_model import LanguageModelEncoder
@@ -241,15 +247,22 @@ def train(
         from textlattice.app.encoders import named_encoder
         from textlattice.training.checkpoint import training_run
         from textlattice.training.cross_validation import cross_validate
-        from textlattice.training.fit import fit
+        from textlattice.training.fit import MOST_TRAINING_TOKENS, fit
         from textlattice.training.save import save_trained
 
     language_model = None
     if encoder is not None:
         language_model = named_encoder(encoder, config, folder=state_cache, gigabytes=state_cache_gb)
     columns = text_columns(text)
-    table = _read(source, columns, label, label_separator, group)
-    held_out = None if validation is None else _read(validation, columns, label, label_separator)
+    tokenizer_file = cut if language_model is None else language_model.tokenizer
+    text_config = dataclasses.replace(config.text, tokenizer="words" if tokenizer_file is None else "file")
+    fault_of = too_long(
+        TextReader(config=text_config, cut=tokenizer_file or token_bounds), MOST_TRAINING_TOKENS
+    )
+    table = _read(source, columns, label, label_separator, group, fault_of)
+    held_out = (
+        None if validation is None else _read(validation, columns, label, label_separator, None, fault_of)
+    )
     labels = labels_of(table, task)
     several = task is TaskChoice.MULTI or any(isinstance(label, tuple) for label in labels)
     chosen: dict[str, Any] = {"task": task.value, "label_order": label_order(order)}
@@ -377,7 +390,8 @@ def _read(
     columns: tuple[str, ...],
     label: str,
     label_separator: str | None,
-    group: str | None = None,
+    group: str | None,
+    fault_of: Callable[[str], RowFault | None],
 ) -> Table:
     table = read_table(
         source,
@@ -386,6 +400,7 @@ def _read(
         require_label=True,
         label_separator=label_separator,
         group_column=group,
+        fault_of=fault_of,
     )
     report_rejects(table.rejects, source)
     return table
