@@ -118,7 +118,7 @@ def open_language_model(name: str) -> LanguageModel:
         folder=folder,
         tokenizer=tokenizer,
         unknown=_unknown(settings, tokenizer),
-        continuing=settings.get("continuing_subword_prefix") or "",
+        continuing=settings["model"].get("continuing_subword_prefix") or "",
         special=frozenset(number for number, token in added.items() if token.special),
         record={
             "source": name,
@@ -348,9 +348,10 @@ def model_folder(name: str, files: Sequence[str] = _FETCHED) -> Path:
 
 
 def _unknown(settings: dict[str, Any], tokenizer: Any) -> int | None:
-    if isinstance(settings.get("unk_id"), int):  # Unigram
-        return int(settings["unk_id"])
-    unknown = settings.get("unk_token")
+    model = settings["model"]
+    if isinstance(model.get("unk_id"), int):  # Unigram
+        return int(model["unk_id"])
+    unknown = model.get("unk_token")
     return tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None
 
 

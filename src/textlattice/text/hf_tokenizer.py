@@ -1,6 +1,7 @@
 """The tokens of a `tokenizer.json` of the Hugging Face library, as spans of the text."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ _PROBE = "a \u0378\u00e9\u6f22\U0001f642\n1!"
 
 
 def open_tokenizer(content: bytes) -> tuple[Any, dict[str, Any]]:
-    """The library's tokenizer of a file, without padding or truncation, and what the file says of its model.
+    """The library's tokenizer of a file, without padding or truncation, and what the file says but for its tables.
 
     Raises:
         DataError: The file cannot be read, or holds what this version does not read, see `check_tokenizer`.
@@ -33,11 +34,29 @@ def open_tokenizer(content: bytes) -> tuple[Any, dict[str, Any]]:
         reason, _, advice = str(error).rpartition("; ")
         raise DataError(f"{TOKENIZER} cannot be read ({reason}); {advice}") from None
     with calling_library("cannot be read ({}); save it again."):
+        _check_added(settings)
         tokenizer = Tokenizer.from_str(content.decode())
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode(_PROBE)
     return tokenizer, settings
+
+
+def _check_added(settings: dict[str, Any]) -> None:
+    """That the normalizer leaves something of each added token that it is applied to, or the library panics later."""
+    from tokenizers import Tokenizer
+
+    texts = [entry["content"] for entry in settings.get("added_tokens") or [] if entry.get("normalized")]
+    if not texts or not settings.get("normalizer"):
+        return
+    model = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}
+    alone = json.dumps({"version": "1.0", "normalizer": settings["normalizer"], "model": model})
+    normalizer = Tokenizer.from_str(alone).normalizer
+    if gone := [text for text in texts if not normalizer.normalize_str(text)]:
+        raise DataError(
+            f"{TOKENIZER} cannot be read (its normalizer leaves nothing of the added token {gone[0]!r}); save it "
+            "without that token."
+        )
 
 
 @contextmanager

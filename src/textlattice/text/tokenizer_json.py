@@ -79,7 +79,7 @@ _MOST_WAYS = 64  # in which the bounded atoms of a pattern may match
 
 
 def check_tokenizer(content: bytes) -> dict[str, Any]:
-    """What else the file says of its model: all keys but its tables.
+    """What the file says, but for the tables of its model, that is their tokens and merges.
 
     Raises:
         DataError: The file is too long or no JSON, or a part of it is not known or out of bounds.
@@ -110,7 +110,7 @@ def check_tokenizer(content: bytes) -> dict[str, Any]:
     model = values["model"]
     _check_model(model)
     _check_added(values.get("added_tokens") or [])
-    return {name: value for name, value in model.items() if not isinstance(value, list | dict)}
+    return values | {"model": {name: value for name, value in model.items() if not isinstance(value, list | dict)}}
 
 
 def is_harmless(pattern: str) -> bool:
@@ -205,12 +205,14 @@ def _check_part(place: str, part: dict[str, Any]) -> float:
                 raise DataError(f"its {place} {kind} has no number for {name}; save it again.")
     if kind in ("FixedLength", "Strip"):
         numbers = [part.get(name) for name in ("length", "start", "stop") if name in part]
-        if not all(_is_id(number) for number in numbers) or part.get("length") == 0:
+        if not all(map(_is_id, numbers)) or part.get("length") == 0 or part.get("stop"):
             raise DataError(f"its {place} {kind} has {short(numbers)} as lengths; save it again.")
     if kind in ("Metaspace", "CharDelimiterSplit"):
         letter = part.get("replacement", part.get("delimiter"))
         if not isinstance(letter, str) or len(letter) != 1:
             raise DataError(f"its {place} {kind} needs one character, got {short(letter)}; save it again.")
+    if kind == "Prepend" and not part.get("prepend"):
+        raise DataError(f"its {place} Prepend sets nothing before the text; leave it out, save the file again.")
     if kind not in ("Replace", "Split"):
         return 2.0 if place == "normalizer" and kind == "ByteLevel" else 1.0
     return _check_pattern(place, kind, part)
