@@ -40,7 +40,7 @@ def open_plain(path: Path, *, inside: Path | None = None) -> BinaryIO:
         if inside is not None and not any(real.is_relative_to(root) for root in _roots(inside)):
             raise DataError(f"{path}: expected a plain file, got a link out of its folder; {_GET_AGAIN}.")
         _check_plain(path, os.stat(real))
-        file = open(os.open(real, flags | getattr(os, "O_NOFOLLOW", 0)), "rb")
+        descriptor = os.open(real, flags | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -49,11 +49,11 @@ def open_plain(path: Path, *, inside: Path | None = None) -> BinaryIO:
             "permissions."
         ) from error
     try:
-        _check_plain(path, os.fstat(file.fileno()))
+        _check_plain(path, os.fstat(descriptor))
     except DataError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_plain(path: Path, most_bytes: int, *, inside: Path | None = None) -> bytes:
@@ -90,9 +90,7 @@ def parse_settings(content: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: expected JSON, got: {error}; get the file again.") from error
     if not isinstance(values, dict):
-        raise DataError(
-            f"{where}: expected a JSON object, got {type(values).__name__}; get the file again."
-        )
+        raise DataError(f"{where}: expected a JSON object, got {type(values).__name__}; get the file again.")
     return values
 
 
@@ -123,9 +121,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
             f"{name}: {INDEX} cannot be read (expected names of files under weight_map); get it again."
         )
     files = sorted(set(places.values()))
-    if strange := [
-        file for file in files if not _NAME.fullmatch(file) or not file.endswith(".safetensors")
-    ]:
+    if strange := [file for file in files if not _NAME.fullmatch(file) or not file.endswith(".safetensors")]:
         raise DataError(
             f"{name}: expected {INDEX} to name .safetensors files beside it, got {strange[0][:80]!r}; do not use this "
             "model unless you know who made it."

@@ -74,8 +74,8 @@ class LanguageModelEncoder:
         self.window = limit - len(self.before) - len(self.after) - _SPARE
         if self.window < 1:
             raise DataError(
-                f"expected a language model that reads more than {limit - self.window} pieces at once, the special ones "
-                f"among them, got {limit}; take another model."
+                f"expected a language model that reads more than {limit - self.window} pieces at once, the special "
+                f"ones among them, got {limit}; take another model."
             )
         self._digest: bytes | None = None
 
@@ -206,7 +206,9 @@ class LanguageModelEncoder:
         with torch.inference_mode():
             try:
                 states = run_layers(self.network, framed, self.layers)
-            except Exception as error:  # of a network whose settings do not fit its weights, or that wants other input
+            except (
+                Exception
+            ) as error:  # of a network that wants other input, or whose settings and weights differ
                 raise DataError(
                     f"gives no hidden states of a text ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
                     "take another language model."

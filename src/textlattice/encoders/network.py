@@ -70,8 +70,8 @@ def open_network(folder: Path, name: str) -> Any:
             content = read_plain(folder / CONFIG, MAX_SETTINGS_BYTES, inside=folder)
         except FileNotFoundError:
             raise DataError(
-                f"{name}: cannot be run (missing: {CONFIG}); expected {CONFIG} and weights as safetensors of a model that "
-                "transformers knows."
+                f"{name}: cannot be run (missing: {CONFIG}); expected {CONFIG} and weights as safetensors of a "
+                "model that transformers knows."
             ) from None
         values = checked_settings(parse_settings(content, f"{name}/{CONFIG}"), f"{name}/{CONFIG}")
         files = weight_files(name, folder)
@@ -157,7 +157,8 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
     found = tensor_shapes(files[WEIGHTS], where=WEIGHTS)
     with _library() as transformers:
         try:
-            config = _config(transformers, checked_settings(parse_settings(files[SETTINGS], SETTINGS), SETTINGS))
+            values = parse_settings(files[SETTINGS], SETTINGS)
+            config = _config(transformers, checked_settings(values, SETTINGS))
             check_depth(config, found, SETTINGS)
             blank = _blank(transformers.MODEL_MAPPING[type(config)], config)
             half = _reading_half(blank)

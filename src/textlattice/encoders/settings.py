@@ -9,27 +9,31 @@ from typing import Any
 
 from textlattice.errors import DataError
 
-KINDS = frozenset(
-    """albert bart bert bloom camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie eurobert
-    falcon fnet gemma gemma2 gemma3_text gpt2 gpt_neox granite jina_embeddings_v3 llama mbart megatron-bert mistral
-    modernbert mpnet mt5 nomic_bert olmo olmo2 opt phi phi3 qwen2 qwen3 rembert roberta roberta-prelayernorm roformer
-    smollm3 squeezebert stablelm starcoder2 t5 umt5 xglm xlm-roberta xlm-roberta-xl""".split()
-)
+_kinds = """
+albert bart bert bloom camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie eurobert
+falcon fnet gemma gemma2 gemma3_text gpt2 gpt_neox granite jina_embeddings_v3 llama mbart megatron-bert
+mistral modernbert mpnet mt5 nomic_bert olmo olmo2 opt phi phi3 qwen2 qwen3 rembert roberta
+roberta-prelayernorm roformer smollm3 squeezebert stablelm starcoder2 t5 umt5 xglm xlm-roberta
+xlm-roberta-xl
+"""
+KINDS = frozenset(_kinds.split())
 """Values of `model_type` that are read: networks over text that need no file but these, and no library but PyTorch."""
 
-_FORMER = frozenset(
-    """attention_head_size classifier_dropout conv_act conv_groups conv_kernel_size dense_act_fn embedding_size
-    global_attn_every_n_layers global_rope_theta head_dim is_gated_act local_rope_theta norm_rel_ebd
-    partial_rotary_factor pooler_hidden_size position_buckets position_embedding_type rope_local_base_freq rope_scaling
-    rope_theta rotary_emb_base rotary_pct scale_decoder_outputs share_att_key sliding_window sliding_window_pattern
-    talking_head tie_word_embeddings""".split()
-)
+_former = """
+attention_head_size classifier_dropout conv_act conv_groups conv_kernel_size dense_act_fn embedding_size
+global_attn_every_n_layers global_rope_theta head_dim is_gated_act local_rope_theta norm_rel_ebd
+partial_rotary_factor pooler_hidden_size position_buckets position_embedding_type rope_local_base_freq
+rope_scaling rope_theta rotary_emb_base rotary_pct scale_decoder_outputs share_att_key sliding_window
+sliding_window_pattern talking_head tie_word_embeddings
+"""
+_FORMER = frozenset(_former.split())
 """Keys that are no field of today's classes, and that the networks read, or that the classes turn into a field."""
 
-_OF_NO_MEANING = frozenset(
-    """architectures chunk_size_feed_forward dtype id2label label2id num_labels output_attentions output_hidden_states
-    problem_type return_dict transformers_version use_cache""".split()
-)
+_of_no_meaning = """
+architectures chunk_size_feed_forward dtype id2label label2id num_labels output_attentions
+output_hidden_states problem_type return_dict transformers_version use_cache
+"""
+_OF_NO_MEANING = frozenset(_of_no_meaning.split())
 """Fields that say nothing of the hidden states, or how they are given, which is for us to say."""
 
 _REFUSED = re.compile(

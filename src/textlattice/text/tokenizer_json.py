@@ -30,18 +30,14 @@ _LONGEST_PATTERN = 512
 _LONGEST_REPLACEMENT = 64
 _MOST_GROWTH = 64.0
 
-_NORMALIZERS = frozenset(
-    """Sequence BertNormalizer NFC NFD NFKC NFKD Lowercase Strip StripAccents Nmt Prepend Replace Precompiled
-    ByteLevel""".split()
-)
-_PRE_TOKENIZERS = frozenset(
-    """Sequence BertPreTokenizer ByteLevel Whitespace WhitespaceSplit Metaspace Punctuation Digits Split
-    CharDelimiterSplit UnicodeScripts FixedLength""".split()
-)
-_POST_PROCESSORS = frozenset("Sequence BertProcessing RobertaProcessing ByteLevel TemplateProcessing".split())
-_DECODERS = frozenset(
-    "Sequence BPEDecoder ByteLevel WordPiece Metaspace CTC ByteFallback Fuse Strip Replace".split()
-)
+_KINDS = {
+    "normalizer": """Sequence BertNormalizer NFC NFD NFKC NFKD Lowercase Strip StripAccents Nmt Prepend Replace
+        Precompiled ByteLevel""",
+    "pre_tokenizer": """Sequence BertPreTokenizer ByteLevel Whitespace WhitespaceSplit Metaspace Punctuation Digits
+        Split CharDelimiterSplit UnicodeScripts FixedLength""",
+    "post_processor": "Sequence BertProcessing RobertaProcessing ByteLevel TemplateProcessing",
+    "decoder": "Sequence BPEDecoder ByteLevel WordPiece Metaspace CTC ByteFallback Fuse Strip Replace",
+}
 _MODELS = frozenset({"BPE", "WordPiece", "WordLevel", "Unigram"})
 _INSIDE = ("normalizers", "pretokenizers", "processors", "decoders")
 
@@ -64,13 +60,13 @@ PATTERNS = frozenset(
             for ending in ("", f"(?i:{_ENDINGS})?")
             for numbers in (r"\p{N}{1,3}", r"\p{N}")  # o200k, Tekken
         ),
-        r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"""
-        rf"|\s*[\r\n]+|{_SPACES}",  # DeepSeek V3
+        r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
+        rf"| ?[\p{{P}}\p{{S}}]+[\r\n]*|\s*[\r\n]+|{_SPACES}",  # DeepSeek V3
         r" ?[^(\s|[.,!?…。，、।۔،])]+",  # BLOOM
         rf"<\|startoftext\|>|<\|endoftext\|>|{_ENDINGS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",  # CLIP
     }
 )
-"""Patterns of well-known tokenizers; of others those that `is_harmless` knows to take time in proportion to the text."""
+"""Patterns of well-known tokenizers, which take time in proportion to the text; of others `is_harmless` says whether."""
 
 _ESCAPE = r"\\(?:[pP]\{\^?[A-Za-z_]{1,32}\}|[sSdDwWrnt]|[^\w\s])"
 _ATOM = re.compile(rf"{_ESCAPE}|\[\^?(?:{_ESCAPE}|(?!&&)[^\\\[\]])+\]|[^\\\[\](){{}}*+?|^$]")
@@ -85,22 +81,18 @@ def check_tokenizer(content: bytes) -> dict[str, Any]:
         DataError: The file is too long or no JSON, or a part of it is not known or out of bounds.
     """
     if len(content) > MAX_BYTES:
-        raise DataError(f"expected at most {MAX_BYTES:,} bytes, got {len(content):,}; take another tokenizer.")
+        raise DataError(
+            f"expected at most {MAX_BYTES:,} bytes, got {len(content):,}; take another tokenizer."
+        )
     try:
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON, got: {' '.join(str(error).split())[:200]}; save it again.") from None
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise DataError("expected the settings of a model under 'model', got none; save it again.")
-    parts = {
-        "normalizer": _NORMALIZERS,
-        "pre_tokenizer": _PRE_TOKENIZERS,
-        "post_processor": _POST_PROCESSORS,
-        "decoder": _DECODERS,
-    }
     growth = 1.0
-    for place, kinds in parts.items():
-        for part in _each_part(place, values.get(place), kinds):
+    for place, kinds in _KINDS.items():
+        for part in _each_part(place, values.get(place), set(kinds.split())):
             growth *= _check_part(place, part)
     if growth > _MOST_GROWTH:
         raise DataError(
@@ -110,7 +102,9 @@ def check_tokenizer(content: bytes) -> dict[str, Any]:
     model = values["model"]
     _check_model(model)
     _check_added(values.get("added_tokens") or [])
-    return values | {"model": {name: value for name, value in model.items() if not isinstance(value, list | dict)}}
+    return values | {
+        "model": {name: value for name, value in model.items() if not isinstance(value, list | dict)}
+    }
 
 
 def is_harmless(pattern: str) -> bool:
@@ -163,7 +157,7 @@ def _bounds(times: re.Match[str]) -> tuple[int, int, bool]:
     return (low, int(times[3]), False) if times[3] else (low, low, True)
 
 
-def _each_part(place: str, part: Any, kinds: frozenset[str], depth: int = 4) -> Iterator[dict[str, Any]]:
+def _each_part(place: str, part: Any, kinds: set[str], depth: int = 4) -> Iterator[dict[str, Any]]:
     """The parts of a sequence of them, each of a known kind; at most so many."""
     if part is None:
         return
@@ -180,9 +174,11 @@ def _each_part(place: str, part: Any, kinds: frozenset[str], depth: int = 4) -> 
         if kind != "Sequence":
             yield part
             continue
-        inside = next((part[name] for name in _INSIDE if isinstance(part.get(name), list)), [])
+        inside: list[Any] = next((part[name] for name in _INSIDE if isinstance(part.get(name), list)), [])
         if len(inside) > _MOST_PARTS:
-            raise DataError(f"its {place} has {len(inside)} parts, at most {_MOST_PARTS} are read; take another tokenizer.")
+            raise DataError(
+                f"its {place} has {len(inside)} parts, {_MOST_PARTS} at most are read; take another tokenizer."
+            )
         todo = [(inner, depth - 1) for inner in inside] + todo
 
 
@@ -212,7 +208,9 @@ def _check_part(place: str, part: dict[str, Any]) -> float:
         if not isinstance(letter, str) or len(letter) != 1:
             raise DataError(f"its {place} {kind} needs one character, got {short(letter)}; save it again.")
     if kind == "Prepend" and not part.get("prepend"):
-        raise DataError(f"its {place} Prepend sets nothing before the text; leave it out, save the file again.")
+        raise DataError(
+            f"its {place} Prepend sets nothing before the text; leave it out, save the file again."
+        )
     if kind not in ("Replace", "Split"):
         return 2.0 if place == "normalizer" and kind == "ByteLevel" else 1.0
     return _check_pattern(place, kind, part)
@@ -220,7 +218,9 @@ def _check_part(place: str, part: dict[str, Any]) -> float:
 
 def _check_pattern(place: str, kind: str, part: dict[str, Any]) -> float:
     pattern = part.get("pattern")
-    form, text = next(iter(pattern.items())) if isinstance(pattern, dict) and len(pattern) == 1 else ("", None)
+    form, text = (
+        next(iter(pattern.items())) if isinstance(pattern, dict) and len(pattern) == 1 else ("", None)
+    )
     if form not in ("String", "Regex") or not isinstance(text, str) or not text:
         raise DataError(
             f"its {place} {kind} needs a pattern that is a text or a regular expression, got {short(pattern)}; save it "
@@ -228,8 +228,8 @@ def _check_pattern(place: str, kind: str, part: dict[str, Any]) -> float:
         )
     if form == "Regex" and text not in PATTERNS and not is_harmless(text):
         raise DataError(
-            f"its {place} has the pattern {text[:80]!r}, which is none of those known to end on every text; take another "
-            "tokenizer, or write it as characters and classes of which only the last repeats without bound."
+            f"its {place} has the pattern {text[:80]!r}, which is none of those known to end on every text; take "
+            "another tokenizer, or write it as characters and classes of which only the last repeats without bound."
         )
     if place != "normalizer":
         return 1.0
@@ -261,7 +261,9 @@ def _growth_of_map(encoded: Any) -> float:
     leaves = following[is_node & ~leads_out & ((units & 0x100) != 0)]
     starts = units[leaves] & 0x7FFFFFFF
     bytes_ = np.frombuffer(texts, np.uint8)
-    if leads_out.any() or (len(starts) and (starts.max() >= len(texts) or (bytes_[starts] & 0xC0 == 0x80).any())):
+    if leads_out.any() or (
+        len(starts) and (starts.max() >= len(texts) or (bytes_[starts] & 0xC0 == 0x80).any())
+    ):
         raise DataError("its normalizer Precompiled holds a table that leads out of itself; save it again.")
     try:
         texts.decode("utf-8")
@@ -278,34 +280,34 @@ def _growth_of_map(encoded: Any) -> float:
 
 def _check_template(part: dict[str, Any]) -> None:
     special = part.get("special_tokens")
-    fine = isinstance(special, dict) and all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("ids"), list)
-        and isinstance(entry.get("tokens"), list)
-        and len(entry["ids"]) == len(entry["tokens"]) <= _MOST_FRAME
-        and all(map(_is_id, entry["ids"]))
-        for entry in special.values()
-    )
-    for name, wanted in (("single", {"A"}), ("pair", {"A", "B"})):
+    fine = isinstance(special, dict) and all(map(_is_special, special.values()))
+    for name, texts in (("single", ["A"]), ("pair", ["A", "B"])):
         pieces = part.get(name)
-        if not isinstance(pieces, list) or len(pieces) > _MOST_FRAME or not fine:
-            fine = False
-            break
-        sequences = [piece["Sequence"] for piece in pieces if isinstance(piece, dict) and "Sequence" in piece]
-        marks = [
-            piece["SpecialToken"] for piece in pieces if isinstance(piece, dict) and "SpecialToken" in piece
-        ]
-        names = [entry.get("id") if isinstance(entry, dict) else None for entry in [*sequences, *marks]]
+        fine = fine and isinstance(pieces, list) and len(pieces) <= _MOST_FRAME
+        names: dict[str, list[str]] = {"Sequence": [], "SpecialToken": []}
+        for piece in pieces if fine else []:
+            kind, entry = next(iter(piece.items()), ("", None)) if isinstance(piece, dict) else ("", None)
+            told = entry.get("id") if isinstance(entry, dict) else None
+            fine = fine and kind in names and isinstance(told, str)
+            names.setdefault(kind, []).append(str(told))
         fine = (
-            len(names) == len(pieces)
-            and all(isinstance(entry, str) for entry in names)
-            and sorted(names[: len(sequences)]) == sorted(wanted)
-            and set(names[len(sequences) :]) <= set(special)
+            fine and sorted(names["Sequence"]) == texts and set(names["SpecialToken"]) <= set(special or ())
         )
     if not fine:
         raise DataError(
             "its post_processor TemplateProcessing must set known special tokens around the text; save it again."
         )
+
+
+def _is_special(entry: Any) -> bool:
+    """Whether an entry is a special token that stands for numbers, a text for each."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("ids"), list)
+        and isinstance(entry.get("tokens"), list)
+        and len(entry["ids"]) == len(entry["tokens"]) <= _MOST_FRAME
+        and all(map(_is_id, entry["ids"]))
+    )
 
 
 def _check_model(model: dict[str, Any]) -> None:
@@ -321,10 +323,12 @@ def _check_model(model: dict[str, Any]) -> None:
         if not isinstance(vocab, dict) or not all(map(_is_id, vocab.values())):
             raise DataError(f"its model {kind} must number its tokens below {_MOST_ID:,}; save it again.")
         if any(len(token) > _LONGEST_TOKEN for token in vocab):
-            raise DataError(f"its model has a token of more than {_LONGEST_TOKEN:,} characters; take another tokenizer.")
+            raise DataError(
+                f"its model has a token of more than {_LONGEST_TOKEN:,} characters; take another tokenizer."
+            )
     if kind in ("WordPiece", "WordLevel"):
         unknown = model.get("unk_token", "[UNK]" if kind == "WordPiece" else "<unk>")
-        if not isinstance(unknown, str) or unknown not in vocab:
+        if not isinstance(unknown, str) or unknown not in (vocab or ()):
             raise DataError(
                 f"its model {kind} must have its unk_token among its tokens, got {short(unknown)}; save it again."
             )
@@ -365,7 +369,9 @@ def _check_scores(model: Mapping[str, Any], vocab: Any) -> None:
             f"its model Unigram must be pieces of 1..{_LONGEST_TOKEN:,} characters with finite scores; save it again."
         )
     if unknown is not None and not (_is_id(unknown) and unknown < len(vocab)):
-        raise DataError(f"its model Unigram has no piece of the number unk_id={short(unknown)}; save it again.")
+        raise DataError(
+            f"its model Unigram has no piece of the number unk_id={short(unknown)}; save it again."
+        )
 
 
 def _check_merges(model: Mapping[str, Any]) -> None:
@@ -390,13 +396,15 @@ def _check_merges(model: Mapping[str, Any]) -> None:
 
 def _check_added(added: Any) -> None:
     if not isinstance(added, list) or len(added) > _MOST_ADDED:
-        raise DataError(f"its added_tokens must be a list of at most {_MOST_ADDED:,}; take another tokenizer.")
+        raise DataError(
+            f"its added_tokens must be a list of at most {_MOST_ADDED:,}; take another tokenizer."
+        )
     for entry in added:
         text = entry.get("content") if isinstance(entry, dict) else None
         if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_TOKEN or not _is_id(entry.get("id")):
             raise DataError(
-                f"its added_tokens must have a text of 1..{_LONGEST_TOKEN:,} characters and a number below {_MOST_ID:,}, "
-                f"got {short(entry)}; save it again."
+                f"its added_tokens must have a text of 1..{_LONGEST_TOKEN:,} characters and a number below "
+                f"{_MOST_ID:,}, got {short(entry)}; save it again."
             )
         if text.isspace() and (entry.get("lstrip") or entry.get("rstrip")):
             raise DataError(
