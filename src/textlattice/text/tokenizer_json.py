@@ -66,7 +66,7 @@ PATTERNS = frozenset(
         rf"<\|startoftext\|>|<\|endoftext\|>|{_ENDINGS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",  # CLIP
     }
 )
-"""Patterns of well-known tokenizers, which take time in proportion to the text; of others `is_harmless` says whether."""
+"""Patterns of well-known tokenizers, which take time in proportion to the text; of others `is_harmless` says it."""
 
 _ESCAPE = r"\\(?:[pP]\{\^?[A-Za-z_]{1,32}\}|[sSdDwWrnt]|[^\w\s])"
 _ATOM = re.compile(rf"{_ESCAPE}|\[\^?(?:{_ESCAPE}|(?!&&)[^\\\[\]])+\]|[^\\\[\](){{}}*+?|^$]")
@@ -285,7 +285,7 @@ def _check_template(part: dict[str, Any]) -> None:
         pieces = part.get(name)
         fine = fine and isinstance(pieces, list) and len(pieces) <= _MOST_FRAME
         names: dict[str, list[str]] = {"Sequence": [], "SpecialToken": []}
-        for piece in pieces if fine else []:
+        for piece in pieces if fine and pieces else []:
             kind, entry = next(iter(piece.items()), ("", None)) if isinstance(piece, dict) else ("", None)
             told = entry.get("id") if isinstance(entry, dict) else None
             fine = fine and kind in names and isinstance(told, str)
