@@ -18,7 +18,19 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
     yield "a list", b"[]"
     yield "nested deeply", b'{"a":' * 100_000
     yield "a number of 5,000 digits", b'{"hidden_size": ' + b"9" * 5_000 + b"}"
-    for kind in (None, 1, "", "none", ["bert"], "timm_backbone", "maskformer", "clip", "mamba", "rag", "../bert"):
+    for kind in (
+        None,
+        1,
+        "",
+        "none",
+        ["bert"],
+        "timm_backbone",
+        "maskformer",
+        "clip",
+        "mamba",
+        "rag",
+        "../bert",
+    ):
         yield f"the kind {kind!r}", {"model_type": kind}
     for key, value in {
         "backbone": "owner/name",
@@ -40,9 +52,15 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
         "base_model_name_or_path": "owner/name",
     }.items():
         yield key, {key: value}
-    for key in ("num_hidden_layers", "hidden_size", "vocab_size", "max_position_embeddings", "intermediate_size"):
+    for key in (
+        "num_hidden_layers",
+        "hidden_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "intermediate_size",
+    ):
         for size in (10_000, 10**9, 10**30, 10**400, -1, 1.5, "64", [8], {"a": 1}):
-            yield f"{key} {str(size)[:12]}", {key: size}
+            yield f"{key} {str(size)[:12]} of {len(str(size))}", {key: size}
     yield "type_vocab_size 10^9", {"type_vocab_size": 10**9}
     yield "heads of none", {"num_attention_heads": 0}
     yield "an activation that is a path", {"hidden_act": "/etc/passwd"}
@@ -85,17 +103,30 @@ def crafted_folders() -> Iterator[tuple[str, Callable[[Path], None]]]:
         yield f"a link to nothing as {name}", instead(name, lambda path: path.symlink_to("nowhere"))
         yield f"a link to itself as {name}", instead(name, lambda path: path.symlink_to(path.name))
     for place in (
-        *("../secret.safetensors", "/etc/passwd", "a/../../secret.safetensors", "..\\secret.safetensors", "..", ""),
+        *(
+            "../secret.safetensors",
+            "/etc/passwd",
+            "a/../../secret.safetensors",
+            "..\\secret.safetensors",
+            "..",
+            "",
+        ),
         *("config.json", "secret.bin", "a\0b.safetensors", "none.safetensors", 5, None, ["x"]),
     ):
         yield f"weights at {place!r}", index({"a": place})
     yield "a list of weights that is a list", index(["a"])
     yield "a list of weights that is empty", index({})
-    yield "a list of weights that is a pipe", lambda folder: [(folder / WEIGHTS).unlink(), os.mkfifo(folder / INDEX)]
-    yield "weights that are a pipe of the list", lambda folder: [
-        index({"a": "part.safetensors"})(folder),
-        os.mkfifo(folder / "part.safetensors"),
-    ]
+    yield (
+        "a list of weights that is a pipe",
+        lambda folder: [(folder / WEIGHTS).unlink(), os.mkfifo(folder / INDEX)],
+    )
+    yield (
+        "weights that are a pipe of the list",
+        lambda folder: [
+            index({"a": "part.safetensors"})(folder),
+            os.mkfifo(folder / "part.safetensors"),
+        ],
+    )
     yield "a header of [25e6, 16] and no bytes", weights(lambda data: _claimed(data, [25_000_000, 16]))
     yield "a header of [2^40, 2^40] and no bytes", weights(lambda data: _claimed(data, [2**40, 2**40]))
     yield "settings of 20 MB", lambda folder: _write(folder / "config.json", b" " * 20_000_000 + b"{}")

@@ -6,12 +6,42 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from tables.models import SPECIAL, byte_pairs, tokenizer_json, unigram, word_piece
+from tables.models import SPECIAL, byte_pairs, unigram, word_piece
 
-RUNAWAY = ("(a+)+$", "(.*)*x", "(a|a)*b", "(?:a|aa)+$", "(.+)+", "a*", r"\s*", "a+b", r"^(\w+\s?)*$", "(?=a)", r"(a)\1")
+RUNAWAY = (
+    "(a+)+$",
+    "(.*)*x",
+    "(a|a)*b",
+    "(?:a|aa)+$",
+    "(.+)+",
+    "a*",
+    r"\s*",
+    "a+b",
+    r"^(\w+\s?)*$",
+    "(?=a)",
+    r"(a)\1",
+)
 """Patterns that take time without bound on some text, or that match nothing at all, or may."""
-HARMLESS = (r"\s+", " {2,}", "[0-9]", r"\p{N}{1,3}", r"\s?\p{L}+", "[一-龥]+", "[0-9][0-9][0-9]", r"\d+|[^\d]+", ".")
+HARMLESS = (
+    r"\s+",
+    " {2,}",
+    "[0-9]",
+    r"\p{N}{1,3}",
+    r"\s?\p{L}+",
+    "[一-龥]+",
+    "[0-9][0-9][0-9]",
+    r"\d+|[^\d]+",
+    ".",
+)
 """Patterns that take time in proportion to the text."""
+
+INSIDE = {
+    "normalizer": "normalizers",
+    "pre_tokenizer": "pretokenizers",
+    "post_processor": "processors",
+    "decoder": "decoders",
+}
+"""What the parts of a sequence stand under."""
 
 
 def charsmap(
@@ -47,7 +77,7 @@ def _crafted() -> Iterator[tuple[str, Any]]:
         yield f"{place} without a kind", piece | {place: {"pattern": 1}}
         yield f"{place} is a text", piece | {place: "NFC"}
         if place != "model":
-            yield f"{place} nested 12 times", piece | {place: _nested(12)}
+            yield f"{place} nested 300 times", piece | {place: _nested(place, 300)}
             yield f"{place} of 100,000 parts", piece | {place: _sequence(place, [{"type": "NFC"}] * 100_000)}
     for pattern in RUNAWAY:
         for place, more in (
@@ -55,7 +85,10 @@ def _crafted() -> Iterator[tuple[str, Any]]:
             ("normalizer", {"type": "Replace", "content": ""}),
             ("decoder", {"type": "Replace", "content": ""}),
         ):
-            yield f"{place} with the pattern {pattern}", piece | {place: more | {"pattern": {"Regex": pattern}}}
+            yield (
+                f"{place} with the pattern {pattern}",
+                piece | {place: more | {"pattern": {"Regex": pattern}}},
+            )
     yield "a pattern of 100,000 letters", piece | {"normalizer": _replace("[ab]" * 25_000, "", form="Regex")}
     yield "a text that is replaced by a thousand", piece | {"normalizer": _replace("a", "b" * 1_000)}
     yield (
@@ -66,22 +99,37 @@ def _crafted() -> Iterator[tuple[str, Any]]:
         "a text that grows twofold thirty times",
         piece | {"normalizer": _sequence("normalizer", [_replace("a", "aa")] * 30)},
     )
-    yield "a text that grows by a pattern", piece | {"normalizer": _sequence("normalizer", [_replace(".", "b" * 64, form="Regex")] * 2)}
+    yield (
+        "a text that grows by a pattern",
+        piece | {"normalizer": _sequence("normalizer", [_replace(".", "b" * 64, form="Regex")] * 2)},
+    )
     yield "an empty pattern", piece | {"normalizer": _replace("", "a")}
     yield "an empty prefix", piece | {"normalizer": {"type": "Prepend", "prepend": ""}}
     for name, table in _charsmaps():
-        yield f"a table {name}", scores | {"normalizer": {"type": "Precompiled", "precompiled_charsmap": table}}
+        yield (
+            f"a table {name}",
+            scores | {"normalizer": {"type": "Precompiled", "precompiled_charsmap": table}},
+        )
     for name, model in _models(piece, pairs, scores):
         yield f"a model {name}", model
     for name, entry in _added():
         yield f"an added token {name}", piece | {"added_tokens": [*piece["added_tokens"], entry]}
     yield "70,000 added tokens", piece | {"added_tokens": [_token(f"<{n}>", n) for n in range(70_000)]}
     gone = _token("a", 5) | {"normalized": True}
-    yield "an added token of which nothing is left", piece | {"normalizer": _replace("a", ""), "added_tokens": [gone]}
+    yield (
+        "an added token of which nothing is left",
+        piece | {"normalizer": _replace("a", ""), "added_tokens": [gone]},
+    )
     for name, template in _templates():
         yield f"a template {name}", piece | {"post_processor": template}
-    yield "a frame without numbers", piece | {"post_processor": {"type": "BertProcessing", "sep": ["x"], "cls": 1}}
-    yield "a decoder that cuts more than there is", piece | {"decoder": {"type": "Strip", "content": "a", "start": 0, "stop": 9}}
+    yield (
+        "a frame without numbers",
+        piece | {"post_processor": {"type": "BertProcessing", "sep": ["x"], "cls": 1}},
+    )
+    yield (
+        "a decoder that cuts more than there is",
+        piece | {"decoder": {"type": "Strip", "content": "a", "start": 0, "stop": 9}},
+    )
     yield "pieces of no length", piece | {"pre_tokenizer": {"type": "FixedLength", "length": 0}}
     yield "a mark of two letters", scores | {"pre_tokenizer": {"type": "Metaspace", "replacement": "▁▁"}}
 
@@ -115,15 +163,19 @@ def _models(piece: dict, pairs: dict, scores: dict) -> Iterator[tuple[str, Any]]
     yield "that draws at random", of(pairs, dropout=0.5)
     yield "without merges", of(pairs, merges=None)
     yield "with a prefix that is no part of its pieces", of(pairs, continuing_subword_prefix="#####")
-    yield "with a prefix inside a letter", of(
-        pairs, vocab={"a": 0, "é": 1, "aé": 2}, merges=["a é"], continuing_subword_prefix="x"
+    yield (
+        "with a prefix inside a letter",
+        of(pairs, vocab={"a": 0, "é": 1, "aé": 2}, merges=["a é"], continuing_subword_prefix="x"),
     )
     yield "with merges of what it has not", of(pairs, merges=["q q"])
     yield "without pieces", of(scores, vocab=[])
     yield "with an empty piece", of(scores, vocab=[["", 0.0], *scores["model"]["vocab"]])
     yield "with a score without bound", of(scores, vocab=[["a", 1e308], ["b", -1e308]])
     yield "with an unknown piece beyond the last", of(scores, unk_id=10**6)
-    yield "with a piece of 10,000 letters", of(scores, vocab=[*scores["model"]["vocab"], ["a" * 10_000, -1.0]])
+    yield (
+        "with a piece of 10,000 letters",
+        of(scores, vocab=[*scores["model"]["vocab"], ["a" * 10_000, -1.0]]),
+    )
 
 
 def _added() -> Iterator[tuple[str, Any]]:
@@ -141,13 +193,21 @@ def _templates() -> Iterator[tuple[str, Any]]:
     known = {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}}
 
     def of(single: Any, special: Any = known) -> dict:
-        return {"type": "TemplateProcessing", "single": single, "pair": [text, other], "special_tokens": special}
+        return {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": [text, other],
+            "special_tokens": special,
+        }
 
     yield "without the text", of([mark])
     yield "with the text twice", of([text, text])
     yield "of a mark that nobody knows", of([mark, text], {})
     yield "of 100,000 marks", of([mark] * 100_000 + [text])
-    yield "of numbers without a text", of([mark, text], {"[CLS]": {"id": "[CLS]", "ids": [2, 3], "tokens": ["x"]}})
+    yield (
+        "of numbers without a text",
+        of([mark, text], {"[CLS]": {"id": "[CLS]", "ids": [2, 3], "tokens": ["x"]}}),
+    )
     yield "of the number 2^40", of([mark, text], {"[CLS]": {"id": "[CLS]", "ids": [2**40], "tokens": ["x"]}})
     yield "of texts", of("A")
 
@@ -161,17 +221,11 @@ def _replace(pattern: str, content: str, *, form: str = "String") -> dict[str, A
 
 
 def _sequence(place: str, parts: list[Any]) -> dict[str, Any]:
-    names = {
-        "normalizer": "normalizers",
-        "pre_tokenizer": "pretokenizers",
-        "post_processor": "processors",
-        "decoder": "decoders",
-    }
-    return {"type": "Sequence", names[place]: parts}
+    return {"type": "Sequence", INSIDE[place]: parts}
 
 
-def _nested(depth: int) -> Any:
+def _nested(place: str, depth: int) -> Any:
     part: Any = {"type": "NFC"}
     for _ in range(depth):
-        part = {"type": "Sequence", "normalizers": [part], "pretokenizers": [part], "processors": [part], "decoders": [part]}
+        part = _sequence(place, [part])
     return part

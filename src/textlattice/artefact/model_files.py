@@ -104,7 +104,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
     Raises:
         DataError: There are none, or the list of them cannot be read or names what is no file of the folder.
     """
-    if os.path.lexists(folder / WEIGHTS):
+    if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
     try:
         index = parse_settings(read_plain(folder / INDEX, MAX_SETTINGS_BYTES, inside=folder), INDEX)

@@ -175,6 +175,11 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
                 f"{WEIGHTS} does not fit {SETTINGS}: {short(strange)} differs; save the model again."
             )
         arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
+        if wrong := [name for name, array in arrays.items() if array.dtype != np.float32]:
+            raise ArtefactError(
+                f"{WEIGHTS}: expected numbers of the type float32, got {arrays[wrong[0]].dtype} for "
+                f"{short(wrong[0])}; save the model again."
+            )
         try:
             network, _ = _filled(type(half), half.config, arrays)
         except Exception as error:  # likewise
