@@ -150,6 +150,9 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
 
         return change
 
+    def of_family(family: str, name: str, value: object) -> Any:
+        return lambda v: v["config"].update(model={"family": family, name: value}, graph={}, train={})
+
     yield "a key unknown", put(1, "hook")
     yield "a setting unknown", put(3, "config", "model", "depth")
     yield "a section unknown", put({}, "config", "plugins")
@@ -198,13 +201,10 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
         ("num_states", 10_000),
         ("num_similar", 10**6),
     ):
-        yield f"a pyramid with {name} {value}", put({"family": "pyramid", name: value}, "config", "model")
+        yield f"a pyramid with {name} {value}", of_family("pyramid", name, value)
     for name in ("channels", "head_channels", "injected_channels", "state_channels", "word_channels"):
-        yield f"a pyramid with {name} 65,536", put({"family": "pyramid", name: 65_536}, "config", "model")
-    yield (
-        "a published model of a billion nodes",
-        put({"family": "published", "num_virtual_nodes": 10**9}, "config", "model"),
-    )
+        yield f"a pyramid with {name} 65,536", of_family("pyramid", name, 65_536)
+    yield "a published model of a billion nodes", of_family("published", "num_virtual_nodes", 10**9)
 
 
 NUMBERS = {

@@ -7,6 +7,8 @@ from textlattice.errors import ConfigError
 MOST_CHANNELS = 65_536
 """Widest layer, and most of anything that a setting counts, where nothing narrower is said."""
 MOST_LAYERS = 64
+MOST = 1_000_000_000
+"""Of epochs, steps, rates and widths of gates."""
 
 
 def changed(section: object, *names: str) -> list[str]:

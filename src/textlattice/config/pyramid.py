@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textlattice.config.checks import (
+    MOST,
     MOST_LAYERS,
     changed,
     require,
+    require_at_most,
     require_not_negative,
     require_positive,
     require_shares,
@@ -122,6 +124,7 @@ class PyramidConfig:
             "model.similarity_temperature must be finite and at least 1e-6, got "
             f"{self.similarity_temperature}.",
         )
+        require_at_most("model", self, MOST, "similarity_temperature")
         require_shares(self, "dropout", "word_dropout")
 
     def require_form(self, names: list[str]) -> None:
