@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
+from reprlib import repr as short
 from typing import Any, Literal, TypeVar
 
 from textlattice.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT")
+_LARGEST = 2**63 - 1
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -23,11 +26,13 @@ def from_dict(cls: type[ConfigT], values: Any, *, where: str = "config") -> Conf
         ConfigError: A key is unknown or a value has the wrong type.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where} must be an object of settings, got {values!r}.")
+        raise ConfigError(f"{where} must be an object of settings, got {short(values)}.")
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise ConfigError(f"unknown setting {where}.{unknown[0]}: expected one of {', '.join(hints)}.")
+        raise ConfigError(
+            f"unknown setting {where}.{str(unknown[0])[:80]}: expected one of {', '.join(hints)}."
+        )
     return cls(**{name: _convert(values[name], hints[name], f"{where}.{name}") for name in values})
 
 
@@ -46,15 +51,27 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value is None:
             return None
         return _convert(value, _chosen(args, value, where), where)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+        raise ConfigError(
+            f"{where} must be a number of at most {_LARGEST:,}, got {short(value)} of {_digits(value)} digits."
+        )
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
     name = str(hint) if origin else getattr(hint, "__name__", str(hint))
     if origin is tuple and not isinstance(value, list | tuple):
-        name = f"a list, such as {json.dumps(value.split(',') if isinstance(value, str) else [value])}"
+        name = "a list"
+        if isinstance(value, str | int | float):
+            parts = value.split(",")[:8] if isinstance(value, str) else [value]
+            name += f", such as {json.dumps(parts)[:80]}"
     expected = f"one of {', '.join(map(str, args))}" if origin is Literal else name
-    raise ConfigError(f"{where} must be {expected}, got {value!r}.")
+    raise ConfigError(f"{where} must be {expected}, got {short(value)}.")
+
+
+def _digits(value: int) -> int:
+    """About how many digits a whole number has; to write it out may be more than Python does."""
+    return int(abs(value).bit_length() * math.log10(2)) + 1
 
 
 def _chosen(options: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -65,5 +82,5 @@ def _chosen(options: tuple[Any, ...], value: Any, where: str) -> Any:
         return options[0]
     name = value.get("family", options[0].family)
     if not (isinstance(name, str) and name in families):
-        raise ConfigError(f"{where}.family must be one of {', '.join(families)}, got {name!r}.")
+        raise ConfigError(f"{where}.family must be one of {', '.join(families)}, got {short(name)}.")
     return families[name]

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from reprlib import repr as short
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from textlattice.config_json import from_dict
 from textlattice.errors import ConfigError
 
 TaskKind = Literal["single", "multi", "ordinal"]
+_MOST_TEMPERATURE = 1e6
 Label = str | tuple[str, ...]
 """One label, or the labels of one text where it may have any number of them."""
 
@@ -42,30 +44,34 @@ class Task:
     def __post_init__(self) -> None:
         num_labels = len(self.labels)
         if num_labels < 2 or len(set(self.labels)) != num_labels:
-            raise ConfigError(f"labels must be two or more distinct names, got {list(self.labels)}.")
+            raise ConfigError(f"labels must be two or more distinct names, got {short(list(self.labels))}.")
         if len(self.priors) != num_labels:
             raise ConfigError(f"priors need one share a label, got {len(self.priors)} for {num_labels}.")
         if self.kind == "multi":
             if not all(0 < share <= 1 for share in self.priors):
-                raise ConfigError(f"priors must lie in (0, 1], got {list(self.priors)}.")
+                raise ConfigError(f"priors must lie in (0, 1], got {short(list(self.priors))}.")
         elif not (min(self.priors) > 0 and abs(sum(self.priors) - 1) < 1e-6):
-            raise ConfigError(f"priors must be positive and sum to 1, got {list(self.priors)}.")
+            raise ConfigError(f"priors must be positive and sum to 1, got {short(list(self.priors))}.")
         if not 0 < self.temperature < math.inf:
             raise ConfigError(f"temperature must be positive, got {self.temperature}.")
+        if not 1 / _MOST_TEMPERATURE <= self.temperature <= _MOST_TEMPERATURE:
+            raise ConfigError(
+                f"temperature must lie in {1 / _MOST_TEMPERATURE:g}..{_MOST_TEMPERATURE:g}, got {self.temperature}."
+            )
         if self.kind == "multi" and not self.thresholds:
             object.__setattr__(self, "thresholds", (0.5,) * num_labels)
         expected = num_labels if self.kind == "multi" else 0
         if len(self.thresholds) != expected or not all(0 < value <= 1 for value in self.thresholds):
             raise ConfigError(
                 f"thresholds of a task of the kind {self.kind} must be {expected} numbers in (0, 1], "
-                f"got {list(self.thresholds)}."
+                f"got {short(list(self.thresholds))}."
             )
         expected, cuts = num_labels - 1 if self.kind == "ordinal" else 0, self.cut_points
         ascending = all(low < high for low, high in pairwise(cuts))
         if len(cuts) != expected or not ascending or not all(map(math.isfinite, cuts)):
             raise ConfigError(
                 f"cut_points of a task of the kind {self.kind} with {num_labels} labels must be {expected} "
-                f"ascending numbers, got {list(cuts)}."
+                f"ascending numbers, got {short(list(cuts))}."
             )
 
     @property
@@ -153,7 +159,8 @@ class Task:
         needed = set(names) - {"thresholds", "cut_points"}
         if not isinstance(values, dict) or not needed <= set(values) <= set(names):
             raise ConfigError(
-                f"task must have the keys {sorted(needed)}, perhaps thresholds or cut_points, got {values!r}."
+                f"task must have the keys {sorted(needed)}, perhaps thresholds or cut_points, got "
+                f"{short(sorted(map(str, values)) if isinstance(values, dict) else values)}."
             )
         return from_dict(cls, values, where="task")
 

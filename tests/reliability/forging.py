@@ -150,6 +150,9 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
 
         return change
 
+    def of_family(family: str, name: str, value: object) -> Any:
+        return lambda v: v["config"].update(model={"family": family, name: value}, graph={}, train={})
+
     yield "a key unknown", put(1, "hook")
     yield "a setting unknown", put(3, "config", "model", "depth")
     yield "a section unknown", put({}, "config", "plugins")
@@ -177,8 +180,118 @@ def crafted_settings() -> Iterator[tuple[str, Any]]:
     yield "shares of 2", put([1.0, 0.5, 0.5], "task", "priors")
     yield "a share of 0", put([0.0, 0.5, 0.5], "task", "priors")
     yield "a key of the task unknown", put("os.system", "task", "loader")
-    for value in (0, -1, "hot", None):
+    for value in (0, -1, "hot", None, 1e-300, 1e300):
         yield f"temperature {value!r}", put(value, "task", "temperature")
+    for section, names in NUMBERS.items():
+        for name in names.split():
+            yield f"{section}.{name} of 400 digits", put(10**400, "config", section, name)
+            yield f"{section}.{name} of 19 digits", put(10**18, "config", section, name)
+    yield "shares of 400 digits", put([10**400, 1, 1], "task", "priors")
+    yield "a label of 400 digits", put(["a", "b", 10**400], "task", "labels")
+    yield "a task of a million keys", put({f"k{number}": 0 for number in range(100_000)}, "task")
+    yield "a text of a million letters", put("a" * 10**6, "config", "model", "family")
+    yield (
+        "a list of 100,000 distances",
+        put([list(range(1, 100_000)), [1]], "config", "graph", "lattice_offsets"),
+    )
+    yield "a million halvings", put([0.5] * 100_000, "config", "train", "halvings")
+    for name, value in (
+        ("num_layers", 10_000),
+        ("num_scales", 10_000),
+        ("num_states", 10_000),
+        ("num_similar", 10**6),
+    ):
+        yield f"a pyramid with {name} {value}", of_family("pyramid", name, value)
+    for name in ("channels", "head_channels", "injected_channels", "state_channels", "word_channels"):
+        yield f"a pyramid with {name} 65,536", of_family("pyramid", name, 65_536)
+    yield "a published model of a billion nodes", of_family("published", "num_virtual_nodes", 10**9)
+
+
+NUMBERS = {
+    "text": "num_characters num_subwords ngram_order",
+    "graph": "num_kept_edges keep_temperature seed",
+    "model": "char_channels channels num_heads head_channels injected_channels dropout word_dropout",
+    "train": """epochs steps max_minutes batch_size least_steps learning_rate focal weight_decay clip ema_decay
+        label_smoothing tune_learning_rate lora_rank noise patience seed threads""",
+}
+"""Settings that are one number each."""
+
+
+def crafted_records() -> Iterator[tuple[str, bytes]]:
+    """Names and contents of `training.json` that no training wrote, and that nothing needs."""
+    good = {
+        "num_rows": 60,
+        "source": {"name": "reviews"},
+        "sum": {"epoch": 1},
+        "history": [{"epoch": 1, "accuracy": 0.5}],
+        "measure": "accuracy",
+        "cost": {"mean_flops": 5},
+    }
+    yield "nothing", b""
+    yield "no UTF-8", b"\xff\xfe"
+    yield "nested deeply", b'{"a":' * 100_000
+    yield "nested 900 times", b'{"a":' * 900 + b"1" + b"}" * 900
+    yield "a number of 5,000 digits", b'{"num_rows": ' + b"9" * 5_000 + b"}"
+    for name, value in (
+        ("a list", []),
+        ("a list of lists", [[1]]),
+        ("a text", "x"),
+        ("a number", 5),
+        ("null", None),
+    ):
+        yield name, json.dumps(value).encode()
+    odd = (
+        None,
+        5,
+        -1,
+        1.5,
+        10**400,
+        True,
+        "x",
+        "\x1b[2J",
+        "\u202e",
+        [],
+        [1],
+        [{}],
+        {},
+        {"name": 5},
+        {"epoch": []},
+        "a" * 10**6,
+    )
+    yield "an object of nothing", b"{}"
+    for key in good:
+        yield f"no {key}", json.dumps({name: value for name, value in good.items() if name != key}).encode()
+        for value in odd:
+            yield (
+                f"{key} {str(value)[:12]!r} of {type(value).__name__}",
+                json.dumps(good | {key: value}).encode(),
+            )
+        yield f"{key} 1e999", json.dumps(good | {key: 0}).replace(f'"{key}": 0', f'"{key}": 1e999').encode()
+    for key in ("labels", "task", "engine", "parameters", "mean_flops", "priors", "bytes"):
+        for value in odd:
+            yield (
+                f"cost {key} {str(value)[:12]!r} of {type(value).__name__}",
+                json.dumps(good | {"cost": {key: value}}).encode(),
+            )
+    for key in ("tokenizer", "encoder", "token_table", "name"):
+        for value in odd:
+            yield (
+                f"source {key} {str(value)[:12]!r} of {type(value).__name__}",
+                json.dumps(good | {"source": {key: value}}).encode(),
+            )
+    for key in ("file", "licence", "digest", "lexicon"):
+        for value in odd:
+            record = good | {"source": {"token_table": {key: value}}}
+            yield f"table {key} {str(value)[:12]!r} of {type(value).__name__}", json.dumps(record).encode()
+    for value in odd:
+        yield (
+            f"flip rate {str(value)[:12]!r} of {type(value).__name__}",
+            json.dumps(good | {"flip_rate": value}).encode(),
+        )
+        yield (
+            f"accuracy {str(value)[:12]!r} of {type(value).__name__}",
+            json.dumps(good | {"history": [{"epoch": 1, "accuracy": value}]}).encode(),
+        )
 
 
 def crafted_vocabularies() -> Iterator[tuple[str, dict[str, np.ndarray]]]:

@@ -25,7 +25,7 @@ from textlattice.app.commands import (
     token_table,
     train,
 )
-from textlattice.app.terminal import printable
+from textlattice.app.terminal import one_line
 from textlattice.errors import TextlatticeError
 
 _INTERRUPTED = 130  # how typer marks Ctrl-C
@@ -123,5 +123,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _fail(message: str) -> int:
     if os.environ.get("TEXTLATTICE_DEBUG") == "1":
         traceback.print_exc()
-    sys.stderr.write(f"textlattice: {printable(' '.join(message.split()))}\n")
+    sys.stderr.write(f"textlattice: {one_line(message)}\n")
     return 1

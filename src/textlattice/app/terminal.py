@@ -27,6 +27,8 @@ MEASURES = {"accuracy": "accuracy", "micro_f1": "micro F1"}
 """Words for the figure that tells how training goes."""
 LABELS = {"single": "", "multi": ", any number a text", "ordinal": " in an order"}
 """What stands behind a number of labels, by kind of task."""
+MOST_LETTERS = 480
+"""Of one line that says what went wrong; names and values in it may come from files of others."""
 _WIDE = 100_000  # columns where the output is no terminal, so that nothing is wrapped
 
 
@@ -39,6 +41,17 @@ def console(*, errors: bool = False) -> Console:
 def printable(value: object) -> str:
     """A text in one line that cannot steer a terminal: control characters stand as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def one_line(message: str) -> str:
+    """A message as one printable line; of one that is too long the middle goes, so that what to do stays.
+
+    At most `MOST_LETTERS` characters come out.
+    """
+    line = printable(" ".join(message.split()))
+    if len(line) <= MOST_LETTERS:
+        return line
+    return f"{line[: MOST_LETTERS // 2]} ... {line[-(MOST_LETTERS // 2 - 5) :]}"
 
 
 def percent(share: float | int | None) -> str:

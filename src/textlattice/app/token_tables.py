@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from textlattice.app import records
 from textlattice.config import TextConfig
 from textlattice.errors import ConfigError
 from textlattice.runtime.token_table import TokenTable, licence_of, read_token_table
@@ -43,7 +44,7 @@ def check_table(
     made_by, ours = table.record.get("tokenizer"), None if tokenizer is None else tokenizer.digest
     if "tokenizer" in table.record and made_by != ours:
         found, wanted = (
-            "words" if digest is None else f"the tokens of a tokenizer file (digest {digest[:12]})"
+            "words" if digest is None else f"the tokens of a tokenizer file (digest {str(digest)[:12]})"
             for digest in (made_by, ours)
         )
         raise ConfigError(
@@ -58,7 +59,7 @@ def table_figures(table: TokenTable) -> dict[str, Any]:
         "num_words": len(table.keys),
         "dim": table.dim,
         "bytes": table.num_bytes,
-        "record": table.record,
+        "record": records.plain(table.record),
     }
 
 
@@ -89,15 +90,19 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         "digest": "digest",
     }
     rows += [(words, str(record[name])) for name, words in names.items() if record.get(name) is not None]
-    texts = record.get("texts")
-    if isinstance(texts, dict):
-        told = ", ".join(map(str, texts.get("sources", [])))
-        rows.append(("texts", f"{told} ({texts.get('num_tokens', 0):,} tokens)"))
-    lexicon = record.get("lexicon")
-    if isinstance(lexicon, dict):
-        told = ", ".join(map(str, lexicon.get("sources", [])))
+    if texts := records.part(record, "texts"):
+        counted = texts.get("num_tokens", 0)
+        tokens = f" ({counted:,} tokens)" if records.is_number(counted) else ""
+        rows.append(("texts", f"{_sources(texts)}{tokens}"))
+    if lexicon := records.part(record, "lexicon"):
+        told = _sources(lexicon)
         rows.append(("lexicon", f"{told} (licence: {licence_of(lexicon)})"))
     return rows
+
+
+def _sources(record: dict[str, Any]) -> str:
+    sources = record.get("sources")
+    return ", ".join(map(str, sources if isinstance(sources, list) else [sources or "?"]))
 
 
 def licences_of(record: dict[str, Any]) -> str:

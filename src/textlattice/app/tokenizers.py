@@ -1,9 +1,12 @@
 """The tokenizer that a user names, for a training."""
 
+import os
 from pathlib import Path
 
+from textlattice.artefact.model_files import read_plain
 from textlattice.errors import DataError
 from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
+from textlattice.text.tokenizer_json import MAX_BYTES
 
 
 def named_tokenizer(name: str) -> FileTokenizer:
@@ -13,17 +16,17 @@ def named_tokenizer(name: str) -> FileTokenizer:
         DataError: It cannot be had or read.
         MissingExtraError: The extra `hf` is not installed.
     """
-    path = Path(name).expanduser()
-    if not path.is_file():
+    path, folder = Path(name).expanduser(), None
+    if not os.path.lexists(path) or path.is_dir():
         from textlattice.tables.language_model import model_folder
 
-        path = model_folder(name, (TOKENIZER,)) / TOKENIZER
+        folder = model_folder(name, (TOKENIZER,))
+        path = folder / TOKENIZER
     try:
-        return FileTokenizer(path.read_bytes())
-    except OSError as error:
+        return FileTokenizer(read_plain(path, MAX_BYTES, inside=folder))
+    except FileNotFoundError as error:
         raise DataError(
-            f"tokenizer {name}: expected a {TOKENIZER} or a folder that has one, got: {error.strerror or error}; "
-            "check the path."
+            f"tokenizer {name}: expected a {TOKENIZER} or a folder that has one, got: {error.strerror}; check the path."
         ) from error
     except DataError as error:
         raise DataError(f"tokenizer {name}: {error}") from error

@@ -6,7 +6,7 @@ all of them fit together and the length of the file.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from mmap import mmap
 from reprlib import repr as short
 from typing import Any
@@ -26,10 +26,16 @@ _TYPES = {
     **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
 _BFLOAT16 = "BF16"  # of other people's files; NumPy has no such type
+_BITS = {
+    **{name: 8 * dtype.itemsize for name, dtype in _TYPES.items()},
+    **{_BFLOAT16: 16, "C64": 64, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8},
+    **{"F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "F6_E3M2": 6, "F6_E2M3": 6, "F4": 4},
+}  # of every type that the format has, so that a shape is never believed without the bytes behind it
 _METADATA = "__metadata__"
 _NOTE = "textlattice"
 _ENTRY = {"dtype", "shape", "data_offsets"}
 _MOST_DIMENSIONS = 8
+_MOST = 1 << 48  # numbers along a side, or bytes
 _CHUNK = 1 << 20  # numbers looked at in one go
 
 
@@ -72,8 +78,8 @@ def unpack_tensors(data: bytes, *, where: str = "tensors") -> dict[str, np.ndarr
     """
     try:
         begin, entries, _ = _header(data)
-        arrays = {name: _array(data, begin, name, entry) for name, entry in entries.items()}
         _check_places(entries, len(data) - begin)
+        arrays = {name: _array(data, begin, name, entry) for name, entry in entries.items()}
     except _Fault as fault:
         raise ArtefactError(_no_file(where, data, fault)) from None
     for name, array in arrays.items():
@@ -99,15 +105,16 @@ def unpack_note(data: bytes, *, where: str = "tensors") -> str | None:
 def tensor_shapes(data: bytes | mmap, *, where: str = "tensors") -> dict[str, tuple[int, ...]]:
     """Names and shapes of what a `.safetensors` file holds, ours or not; only the header is read.
 
+    A shape is given only where the file has as many bytes as it takes.
+
     Raises:
         ArtefactError: The bytes do not begin as such a file.
     """
     try:
         _, entries, _ = _header(data)
-        shapes = {name: _shape(name, entry) for name, entry in entries.items()}
     except _Fault as fault:
         raise ArtefactError(_no_file(where, data, fault)) from None
-    return shapes
+    return {name: tuple(entry["shape"]) for name, entry in entries.items()}
 
 
 def unpack_tensor(data: bytes | mmap, name: str, *, where: str = "tensors") -> np.ndarray:
@@ -125,18 +132,30 @@ def unpack_tensor(data: bytes | mmap, name: str, *, where: str = "tensors") -> n
         begin, entries, _ = _header(data)
         if name not in entries:
             raise _Fault(f"no tensor {short(name)}")
-        entry = entries[name]
-        shape = _shape(name, entry)
-        if entry["dtype"] == _BFLOAT16:  # the upper half of a float32
-            halves = _array(data, begin, name, entry | {"dtype": "U16"})
-            array = (halves.astype(np.uint32) << 16).view(np.float32).reshape(shape)
-        else:
-            view = _array(data, begin, name, entry)
-            array = view.astype(view.dtype.newbyteorder("="))
+        array = _copied(data, begin, name, entries[name])
     except _Fault as fault:
         raise ArtefactError(_no_file(where, data, fault)) from None
-    _check_finite(f"{where}, tensor {short(name)}", array, "get the file again, or another model")
+    _check_finite(f"{where}, tensor {short(name)}", array, _ADVICE)
     return array
+
+
+def iterate_tensors(data: bytes | mmap, *, where: str = "tensors") -> Iterator[tuple[str, np.ndarray]]:
+    """Each array of a `.safetensors` file of other people with its name, as `unpack_tensor` gives it, one at a time.
+
+    Raises:
+        ArtefactError: The bytes are no such file, or a float is NaN or infinite.
+    """
+    try:
+        begin, entries, _ = _header(data)
+        for name, entry in entries.items():
+            array = _copied(data, begin, name, entry)
+            _check_finite(f"{where}, tensor {short(name)}", array, _ADVICE)
+            yield name, array
+    except _Fault as fault:
+        raise ArtefactError(_no_file(where, data, fault)) from None
+
+
+_ADVICE = "get the file again, or another model"
 
 
 class _Fault(Exception):
@@ -151,7 +170,11 @@ def _no_file(where: str, data: bytes | mmap, fault: _Fault) -> str:
 
 
 def _header(data: bytes | mmap) -> tuple[int, dict[str, Any], Any]:
-    """Where the numbers begin, the entry of each tensor, as yet unchecked, and the metadata likewise."""
+    """Where the numbers begin, the entry of each tensor, and the metadata, as yet unchecked.
+
+    Of each entry the shape, the type and the place are held against one another and against the length of the file, so
+    that no number of it asks for memory that no bytes stand for.
+    """
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise _Fault("it ends inside its header")
@@ -164,6 +187,8 @@ def _header(data: bytes | mmap) -> tuple[int, dict[str, Any], Any]:
     if not isinstance(header, dict):
         raise _Fault("its header is no JSON object")
     metadata = header.pop(_METADATA, {})
+    for name, entry in header.items():
+        _check_entry(name, entry, len(data) - 8 - size)
     return 8 + size, header, metadata
 
 
@@ -174,39 +199,47 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _shape(name: str, entry: Any) -> tuple[int, ...]:
-    """The shape that an entry tells."""
-    if not isinstance(entry, dict) or set(entry) != _ENTRY or not _are_sizes(entry["shape"]):
-        raise _Fault(f"tensor {short(name)} has no shape")
-    return tuple(entry["shape"])
+def _check_entry(name: str, entry: Any, num_bytes: int) -> None:
+    tensor = f"tensor {short(name)}"
+    if not isinstance(entry, dict) or set(entry) != _ENTRY:
+        raise _Fault(f"{tensor} has not exactly the keys {', '.join(sorted(_ENTRY))}")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    bits = _BITS.get(dtype) if isinstance(dtype, str) else None
+    if bits is None:
+        raise _Fault(f"{tensor} has the type {short(dtype)}")
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise _Fault(f"{tensor} has the shape {short(shape)} and the offsets {short(offsets)}")
+    if offsets[1] > num_bytes or 8 * (offsets[1] - offsets[0]) != math.prod(shape) * bits:
+        raise _Fault(
+            f"{tensor} of shape {short(shape)} does not fit its offsets {short(offsets)} or the file"
+        )
 
 
 def _array(data: bytes | mmap, begin: int, name: str, entry: Any) -> np.ndarray:
     """A view of the bytes that an entry names."""
-    tensor = f"tensor {short(name)}"
-    if not isinstance(entry, dict) or set(entry) != _ENTRY:
-        raise _Fault(f"{tensor} has not exactly the keys {', '.join(sorted(_ENTRY))}")
-    dtype = _TYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+    dtype = _TYPES.get(entry["dtype"])
     if dtype is None:
-        raise _Fault(f"{tensor} has the type {short(entry['dtype'])}")
-    shape, offsets = entry["shape"], entry["data_offsets"]
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-        raise _Fault(f"{tensor} has the shape {short(shape)} and the offsets {short(offsets)}")
-    if offsets[1] > len(data) - begin or offsets[1] - offsets[0] != math.prod(shape) * dtype.itemsize:
-        raise _Fault(
-            f"{tensor} of shape {short(shape)} does not fit its offsets {short(offsets)} or the file"
-        )
-    try:
-        return np.frombuffer(data, dtype, math.prod(shape), begin + offsets[0]).reshape(shape)
-    except ValueError as error:  # sizes beside a 0 that no array has
-        raise _Fault(f"{tensor}: {error}") from None
+        raise _Fault(f"tensor {short(name)} has the type {short(entry['dtype'])}")
+    shape = entry["shape"]
+    return np.frombuffer(data, dtype, math.prod(shape), begin + entry["data_offsets"][0]).reshape(shape)
+
+
+def _copied(data: bytes | mmap, begin: int, name: str, entry: Any) -> np.ndarray:
+    """The bytes that an entry names as an array of their own; floats of 16 bits with a long exponent as float32."""
+    if entry["dtype"] == _BFLOAT16:  # the upper half of a float32
+        halves = _array(data, begin, name, entry | {"dtype": "U16"})
+        wide = halves.astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    view = _array(data, begin, name, entry)
+    return view.astype(view.dtype.newbyteorder("="))
 
 
 def _are_sizes(values: object) -> bool:
     return (
         isinstance(values, list)
         and len(values) <= _MOST_DIMENSIONS
-        and all(type(value) is int and value >= 0 for value in values)
+        and all(type(value) is int and 0 <= value < _MOST for value in values)
     )
 
 

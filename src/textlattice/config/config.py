@@ -69,7 +69,7 @@ class Config:
                     f"unknown setting {name!r}: expected SECTION.NAME with a section of {', '.join(sections)}."
                 )
             if isinstance(value, str):
-                with contextlib.suppress(json.JSONDecodeError):  # a word, such as nfkc, stays as it is
+                with contextlib.suppress(ValueError, RecursionError):  # a word, such as nfkc, stays as it is
                     value = json.loads(value)
             changes.setdefault(section, {})[field] = value
         replaced = {

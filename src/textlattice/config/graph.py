@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from textlattice.config.checks import require, require_seed
+from textlattice.config.checks import MOST, require, require_at_most, require_seed
 
 RandomEdges = Literal["affine", "uniform"]
 
@@ -64,6 +64,7 @@ class GraphConfig:
             1e-6 <= self.keep_temperature < math.inf,
             f"graph.keep_temperature must be finite and at least 1e-6, got {self.keep_temperature}.",
         )
+        require_at_most("graph", self, MOST, "keep_temperature")
         require_seed("graph.seed", self.seed)
 
     def degree(self, block: int) -> int:

@@ -51,7 +51,8 @@ class PublishedConfig:
 
     def __post_init__(self) -> None:
         require_positive(self, "channels", "num_heads", "head_channels")
-        require_not_negative(self, "injected_channels", "num_virtual_nodes")
+        require_not_negative(self, "injected_channels")
+        require_not_negative(self, "num_virtual_nodes", most=1024)
         for width in (self.channels, self.width):
             require(
                 width % (2 * self.num_heads) == 0,

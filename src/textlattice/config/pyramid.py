@@ -4,8 +4,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from textlattice.config.checks import changed, require, require_not_negative, require_positive, require_shares
-from textlattice.config.graph import GraphConfig
+from textlattice.config.checks import (
+    MOST,
+    MOST_LAYERS,
+    changed,
+    require,
+    require_at_most,
+    require_not_negative,
+    require_positive,
+    require_shares,
+)
+from textlattice.config.graph import MAX_DEGREE, GraphConfig
 
 ADJACENT = (1, 2)
 """Distances, within a scale of the pyramid, of the units that a unit hears by `adjacent`."""
@@ -67,10 +76,11 @@ class PyramidConfig:
     def __post_init__(self) -> None:
         require_positive(
             self,
-            *("char_channels", "word_channels", "channels", "num_scales", "num_states"),
-            *("num_similar", "num_heads", "head_channels"),
+            *("char_channels", "word_channels", "channels", "num_scales", "num_heads", "head_channels"),
         )
-        require_not_negative(self, "injected_channels", "state_channels", "num_layers")
+        require_positive(self, "num_similar", "num_states", most=MAX_DEGREE)
+        require_not_negative(self, "injected_channels", "state_channels")
+        require_not_negative(self, "num_layers", most=MOST_LAYERS)
         require(self.num_scales <= 8, f"model.num_scales must lie in 1..8, got {self.num_scales}.")
         require(
             self.num_scales > 1 or self.units == "pairs",
@@ -114,6 +124,7 @@ class PyramidConfig:
             "model.similarity_temperature must be finite and at least 1e-6, got "
             f"{self.similarity_temperature}.",
         )
+        require_at_most("model", self, MOST, "similarity_temperature")
         require_shares(self, "dropout", "word_dropout")
 
     def require_form(self, names: list[str]) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from textlattice.config.checks import require
+from textlattice.config.checks import require, require_at_most
 
 Normalisation = Literal["nfc", "nfkc", "none"]
+_MOST_ROWS = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class TextConfig:
             f"got {self.num_characters}; try 12288.",
         )
         require(self.num_subwords > 0, f"text.num_subwords must be positive, got {self.num_subwords}.")
+        require_at_most("text", self, _MOST_ROWS, "num_characters", "num_subwords")
         lengths = self.subword_lengths
         require(
             all(1 <= length <= 10 for length in lengths) and len(set(lengths)) == len(lengths),

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from textlattice.config.checks import changed, require, require_seed
+from textlattice.config.checks import MOST, MOST_CHANNELS, changed, require, require_at_most, require_seed
 
 _EPOCHS = 2
 _SMALLEST_BATCH = 8
+_MOST_HALVINGS = 1_000
 _TUNE_RATES = {"none": 0.0, "lora": 3e-4, "full": 5e-5}
 
 
@@ -82,10 +83,18 @@ class TrainConfig:
                 value is None or 0 < value < math.inf,
                 f"train.{name} must be positive and finite, got {value}.",
             )
+        require_at_most("train", self, MOST, "epochs", "steps", "batch_size", "least_steps", "patience")
+        require_at_most("train", self, MOST_CHANNELS, "lora_rank", "threads")
+        require_at_most("train", self, MOST, "max_minutes", "learning_rate", "tune_learning_rate", "clip")
+        require(
+            len(self.halvings) <= _MOST_HALVINGS,
+            f"train.halvings must be at most {_MOST_HALVINGS}, got {len(self.halvings)}.",
+        )
         require(
             0 <= self.weight_decay < math.inf,
             f"train.weight_decay must be finite and not negative, got {self.weight_decay}.",
         )
+        require_at_most("train", self, MOST, "weight_decay")
         require(0 <= self.focal <= 10, f"train.focal must lie in [0, 10], got {self.focal}; try 2.")
         require(
             len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float16, Float32, Int64
 
+from textlattice.artefact.model_files import read_plain
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows
 from textlattice.batch.text_batch import map_arrays
 from textlattice.encoders.network import (
@@ -25,6 +26,7 @@ from textlattice.encoders.state_cache import StateCache
 from textlattice.errors import DataError
 from textlattice.text.document import Document
 from textlattice.text.hf_tokenizer import TOKENIZER, FileTokenizer
+from textlattice.text.tokenizer_json import MAX_BYTES
 
 _LONGEST = 4096  # pieces of a window where the model names no limit, or a larger one
 _OVERLAP = 4  # a window shares 1/4 of its pieces with the one before it
@@ -58,12 +60,23 @@ class LanguageModelEncoder:
             raise DataError(
                 f"model.num_states must lie in 1..{depth}, the layers of the language model, got {num_layers}."
             )
+        rows = len(network.get_input_embeddings().weight)
+        if tokenizer.num_rows > rows:
+            raise DataError(
+                f"expected {TOKENIZER} to number its pieces below {rows:,}, the rows of the model's table, got "
+                f"{tokenizer.num_rows - 1:,}; take the tokenizer that the model was trained with."
+            )
         self.layers = [round(depth * (place + 1) / num_layers) for place in range(num_layers)]
         self.channels = int(network.config.hidden_size)
         self.before, self.after = tokenizer.frame()
         limit = int(getattr(network.config, "max_position_embeddings", 0) or 0)
         limit = min(limit, _LONGEST) if limit > 0 else _LONGEST  # some models say 0 or -1 for none
-        self.window = max(limit - len(self.before) - len(self.after) - _SPARE, 1)
+        self.window = limit - len(self.before) - len(self.after) - _SPARE
+        if self.window < 1:
+            raise DataError(
+                f"expected a language model that reads more than {limit - self.window} pieces at once, the special "
+                f"ones among them, got {limit}; take another model."
+            )
         self._digest: bytes | None = None
 
     @property
@@ -191,7 +204,20 @@ class LanguageModelEncoder:
         """The states of windows, row by row, those of special pieces and of what is filled up too."""
         framed = map_arrays(windows, torch.from_numpy)
         with torch.inference_mode():
-            states = run_layers(self.network, framed, self.layers)
+            try:
+                states = run_layers(self.network, framed, self.layers)
+            except (
+                Exception
+            ) as error:  # of a network that wants other input, or whose settings and weights differ
+                raise DataError(
+                    f"gives no hidden states of a text ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
+                    "take another language model."
+                ) from error
+            if states.shape[2] != len(self.layers) * self.channels:
+                raise DataError(
+                    f"expected hidden states of width {self.channels}, got {states.shape[2] // len(self.layers)}; take "
+                    "another language model."
+                )
             if not states[framed.filled.bool()].isfinite().all():
                 raise DataError("the language model gives states that are not finite; take another model.")
             largest = torch.finfo(torch.float16).max
@@ -282,29 +308,22 @@ def open_encoder(
         MissingExtraError: The extra `hf` is not installed.
     """
     try:
-        tokenizer = FileTokenizer((folder / TOKENIZER).read_bytes())
-    except OSError as error:
+        tokenizer = FileTokenizer(read_plain(folder / TOKENIZER, MAX_BYTES, inside=folder))
+    except FileNotFoundError as error:
         raise DataError(
-            f"{name}: expected {TOKENIZER} beside the weights, got: {error.strerror or error}; save the model's fast "
-            "tokenizer there."
+            f"{name}: expected {TOKENIZER} beside the weights, got: {error.strerror}; save the model's fast tokenizer "
+            "there."
         ) from error
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     network = open_network(folder, name)
     try:
         encoder = LanguageModelEncoder(network, tokenizer, num_layers=num_layers, cache=cache)
         alone, beside = (encoder.read(texts)[0].astype(np.float32) for texts in (["a"], ["a", "a a a a"]))
-    except DataError:
-        raise
-    except Exception as error:  # of a network that wants other input than tokens
-        raise DataError(
-            f"{name}: gives no hidden states of a text ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
-            "take another language model."
-        ) from error
-    rows = len(network.get_input_embeddings().weight)
-    if tokenizer.num_rows > rows:
-        raise DataError(
-            f"{name}: expected {TOKENIZER} to number its pieces below {rows:,}, the rows of the model's table, got "
-            f"{tokenizer.num_rows - 1:,}; take the tokenizer that the model was trained with."
-        )
+    except DataError as error:
+        if str(error).startswith("model."):
+            raise
+        raise DataError(f"{name}: {error}") from error
     if np.abs(alone - beside).max(initial=0) > _ROUNDING * np.abs(alone).max(initial=0):
         raise DataError(
             f"{name}: reads a text otherwise beside a longer one, for it does not leave out what is filled up; take a "

@@ -1,21 +1,39 @@
 """Networks of the library `transformers`, in single precision: from its folders, and as files of a model folder."""
 
+import copy
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from textlattice.artefact.tensors import pack_tensors, tensor_shapes, unpack_tensors
+from textlattice.artefact.model_files import (
+    MAX_SETTINGS_BYTES,
+    mapped,
+    open_plain,
+    parse_settings,
+    read_plain,
+    weight_files,
+)
+from textlattice.artefact.tensors import iterate_tensors, pack_tensors, tensor_shapes, unpack_tensors
 from textlattice.batch.pyramid_batch import Pieces
+from textlattice.encoders.offline import offline
+from textlattice.encoders.settings import check_depth, checked_settings
 from textlattice.errors import ArtefactError, DataError, MissingExtraError
 
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 """Files of the model folder that hold the language model."""
+CONFIG = "config.json"
+"""Settings of a language model in a folder of its own."""
+_MOST_TIMES = 4  # as many numbers as the weights have: of some models the encoder alone is kept
+_MOST_BESIDE = 8 << 20  # numbers that no file holds, such as places and angles
 
 
 def run_layers(
@@ -36,7 +54,8 @@ def _all_states(network: Any, ids: Tensor, filled: Tensor) -> tuple[Tensor, ...]
 def open_network(folder: Path, name: str) -> Any:
     """The network of a folder; of a model with an encoder and a decoder the encoder.
 
-    No code of a model is run, and no pickle is read.
+    No code of a model is run, no pickle is read, nothing is fetched, and no file is read but `config.json` and the
+    weights.
 
     Args:
         folder: Where its files lie.
@@ -46,27 +65,33 @@ def open_network(folder: Path, name: str) -> Any:
         DataError: The folder holds no model that can be run, or lacks weights that its hidden states depend on.
         MissingExtraError: The extra `hf` is not installed.
     """
-    with _quiet() as transformers:
+    with _library() as transformers:
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(
-                    0
-                )  # of what the folder has no weights for, such as a pooling that nobody reads
-                network, told = transformers.AutoModel.from_pretrained(
-                    folder,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    use_safetensors=True,
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                )
+            content = read_plain(folder / CONFIG, MAX_SETTINGS_BYTES, inside=folder)
+        except FileNotFoundError:
+            raise DataError(
+                f"{name}: cannot be run (missing: {CONFIG}); expected {CONFIG} and weights as safetensors of a "
+                "model that transformers knows."
+            ) from None
+        values = checked_settings(parse_settings(content, f"{name}/{CONFIG}"), f"{name}/{CONFIG}")
+        files = weight_files(name, folder)
+        try:
+            config = _config(transformers, values)
+            shapes = {key: shape for path in files for key, shape in _shapes_of(path, folder).items()}
+            check_depth(config, shapes, f"{name}/{CONFIG}")
+            kind = transformers.MODEL_MAPPING[type(config)]
+            _check_sizes(_blank(kind, config), shapes)
+            arrays = {key: array for path in files for key, array in _arrays_of(path, folder)}
+            network, told = _filled(kind, config, arrays)
             half = _reading_half(network).eval()
             unset = {key: value for key, value in network.named_parameters() if key in told["missing_keys"]}
             lacking = _heard(half, unset)
+        except DataError:
+            raise
         except Exception as error:  # of the library, for whatever the folder may hold
             raise DataError(
                 f"{name}: cannot be run ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
-                "expected config.json and weights as safetensors of a model that transformers knows."
+                f"expected {CONFIG} and weights as safetensors of a model that transformers knows."
             ) from error
     if lacking:
         raise DataError(
@@ -74,6 +99,16 @@ def open_network(folder: Path, name: str) -> Any:
             "missing); get the model again."
         )
     return half
+
+
+def _shapes_of(path: Path, folder: Path) -> dict[str, tuple[int, ...]]:
+    with open_plain(path, inside=folder) as file:
+        return tensor_shapes(mapped(file), where=path.name)
+
+
+def _arrays_of(path: Path, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    with open_plain(path, inside=folder) as file:
+        yield from iterate_tensors(mapped(file), where=path.name)
 
 
 def _heard(network: Any, parameters: Mapping[str, Tensor]) -> list[str]:
@@ -96,12 +131,9 @@ def _reading_half(network: Any) -> Any:
 
 
 def settings_of(network: Any) -> dict[str, Any]:
-    """Settings of a network as plain JSON, without where it came from and which version wrote it."""
+    """Settings of a network as plain JSON: those that its states depend on."""
     config = getattr(network, "settings_of_both", network.config)
-    values = json.loads(json.dumps(config.to_dict(), default=str))
-    return {
-        name: value for name, value in values.items() if name not in ("_name_or_path", "transformers_version")
-    }
+    return checked_settings(json.loads(json.dumps(config.to_dict(), default=str)), SETTINGS)
 
 
 def network_files(network: Any) -> dict[str, bytes]:
@@ -122,42 +154,88 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
     """
     if missing := [name for name in (SETTINGS, WEIGHTS) if name not in files]:
         raise ArtefactError(f"the model folder has no {missing[0]}; copy or save the model again.")
-    with _quiet() as transformers:
+    found = tensor_shapes(files[WEIGHTS], where=WEIGHTS)
+    with _library() as transformers:
         try:
-            config = transformers.AutoConfig.for_model(**json.loads(files[SETTINGS]))
-            with torch.device("meta"):  # shapes alone: no setting may take memory that the file does not fill
-                shapes = {
-                    name: tuple(value.shape)
-                    for name, value in _blank(transformers, config).state_dict().items()
-                }
+            values = parse_settings(files[SETTINGS], SETTINGS)
+            config = _config(transformers, checked_settings(values, SETTINGS))
+            check_depth(config, found, SETTINGS)
+            blank = _blank(transformers.MODEL_MAPPING[type(config)], config)
+            half = _reading_half(blank)
+            shapes = {name: tuple(value.shape) for name, value in half.state_dict().items()}
+            _check_sizes(half, found)
         except Exception as error:  # of the library, for whatever the file may say
             raise ArtefactError(
                 f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
-                f"{' '.join(str(error).split())[:200]}; save the model again."
+                f"{' '.join(str(error).split())[:300]}; save the model again."
             ) from error
-        found = {name: tuple(shape) for name, shape in tensor_shapes(files[WEIGHTS], where=WEIGHTS).items()}
         if found != shapes:
             strange = sorted(set(found.items()) ^ set(shapes.items()))[0][0]
             raise ArtefactError(
-                f"{WEIGHTS} does not fit {SETTINGS}: {strange!r} differs; save the model again."
+                f"{WEIGHTS} does not fit {SETTINGS}: {short(strange)} differs; save the model again."
             )
-        with torch.random.fork_rng(devices=[]):  # what it begins with is replaced
-            network = _blank(transformers, config)
-    arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
+        if wrong := [name for name, array in arrays.items() if array.dtype != np.float32]:
+            raise ArtefactError(
+                f"{WEIGHTS}: expected numbers of the type float32, got {arrays[wrong[0]].dtype} for "
+                f"{short(wrong[0])}; save the model again."
+            )
+        try:
+            network, _ = _filled(type(half), half.config, arrays)
+        except Exception as error:  # likewise
+            raise ArtefactError(
+                f"{SETTINGS}: the language model cannot be made ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:300]}); save the model again."
+            ) from error
+    if half is not blank:
+        network.settings_of_both = config
     return network
 
 
-def _blank(transformers: Any, config: Any) -> Any:
-    """A network as it begins."""
-    return _reading_half(
-        transformers.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    )
+def _config(transformers: Any, values: dict[str, Any]) -> Any:
+    """Settings as the library holds them."""
+    kind = transformers.models.auto.configuration_auto.CONFIG_MAPPING[values["model_type"]]
+    return kind(**{name: value for name, value in values.items() if name != "model_type"})
+
+
+def _blank(kind: Any, config: Any) -> Any:
+    """A network of shapes alone, which takes no memory."""
+    with torch.device("meta"):
+        return kind._from_config(copy.deepcopy(config), dtype=torch.float32)
+
+
+def _check_sizes(blank: Any, shapes: Mapping[str, Sequence[int]]) -> None:
+    """That a network is no larger than its weights allow: a decoder may be missing, and what it computes is small."""
+    kept = blank.state_dict()
+    size = sum(value.numel() for value in blank.parameters())
+    given = sum(math.prod(shape) for shape in shapes.values())
+    beside = sum(value.numel() for name, value in blank.named_buffers() if name not in kept)
+    if size > _MOST_TIMES * given + _MOST_BESIDE or beside > _MOST_BESIDE:
+        raise DataError(
+            f"cannot be run: its settings ask for {size + beside:,} numbers, its weights have {given:,}; get the model "
+            "again."
+        )
+
+
+def _filled(kind: Any, config: Any, arrays: dict[str, np.ndarray]) -> tuple[Any, dict[str, Any]]:
+    """A network with these weights, whose memory it takes over, and what the library tells of it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of what there are no weights for, such as a pooling that nobody reads
+        network, told = kind.from_pretrained(
+            None,  # no place: it takes what it is given
+            config=config,
+            state_dict={name: torch.from_numpy(array) for name, array in arrays.items()},
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    return network, told
 
 
 @contextmanager
-def _quiet() -> Iterator[Any]:
-    """The library, which in the body tells nothing and draws no bars."""
+def _library() -> Iterator[Any]:
+    """The library, which in the body tells nothing, draws no bars and asks nobody."""
     try:
         import transformers
     except ImportError:
@@ -167,7 +245,8 @@ def _quiet() -> Iterator[Any]:
     tellings.set_verbosity_error()
     tellings.disable_progress_bar()
     try:
-        yield transformers
+        with offline():
+            yield transformers
     finally:
         tellings.set_verbosity(verbosity)
         if bars:

@@ -115,11 +115,10 @@ def export_folder(source: Path, target: Path) -> None:
         },
     }
     kept = {
-        name: saved.folder.files[name] for name in (TRAINING_TEXTS, TOKENIZER) if name in saved.folder.files
+        name: saved.folder.files[name]
+        for name in (TRAINING_TEXTS, TOKENIZER, "training.json")
+        if name in saved.folder.files
     }
-    records = (
-        {"training.json": saved.folder.json("training.json")} if "training.json" in saved.folder.files else {}
-    )
     write_model_folder(
         target,
         engine="onnx",
@@ -127,8 +126,8 @@ def export_folder(source: Path, target: Path) -> None:
         task=saved.task,
         vocabulary=saved.vocabulary,
         engine_files=files | kept,
-        records={**records, "export.json": record},
-        card=saved.folder.files.get("README.md", b"# A textlattice model\n").decode()
+        records={"export.json": record},
+        card=saved.folder.files.get("README.md", b"# A textlattice model\n").decode("utf-8", "replace")
         + "\nExported to ONNX: it runs without PyTorch. How far its logits differ stands in `export.json`.\n",
     )
 

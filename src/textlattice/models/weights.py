@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from textlattice.artefact.tensors import pack_tensors, unpack_tensors
+from textlattice.artefact.tensors import pack_tensors, tensor_shapes, unpack_tensors
 from textlattice.batch.collators import BatchMaker
 from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.config import Config
@@ -36,14 +37,34 @@ def load_model(
     Raises:
         ArtefactError: The weights are missing or do not fit the settings.
     """
-    if WEIGHTS not in files:
-        raise ArtefactError(f"the model folder has no {WEIGHTS}; copy or save the model again.")
+    model = _shapes_alone(files, config, num_outputs, vocabulary)
     arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
     if wrong := sorted(name for name, array in arrays.items() if array.dtype != np.float32):
         raise ArtefactError(
             f"{WEIGHTS}: expected numbers of the type float32, got {arrays[wrong[0]].dtype} for {wrong[0]!r}; "
             "save the model again."
         )
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
+    return model.eval()
+
+
+def check_weights(
+    files: Mapping[str, bytes], config: Config, num_outputs: int, vocabulary: Vocabulary
+) -> None:
+    """Does nothing where the weights of a folder have the shapes that its settings ask for; takes no memory for them.
+
+    Raises:
+        ArtefactError: They are missing or have others.
+    """
+    _shapes_alone(files, config, num_outputs, vocabulary)
+
+
+def _shapes_alone(
+    files: Mapping[str, bytes], config: Config, num_outputs: int, vocabulary: Vocabulary
+) -> Classifier:
+    """A network of the shapes that the weights have, without a number in it."""
+    if WEIGHTS not in files:
+        raise ArtefactError(f"the model folder has no {WEIGHTS}; copy or save the model again.")
     try:
         with (
             torch.device("meta"),
@@ -54,14 +75,17 @@ def load_model(
         raise ArtefactError(
             "config.json: expected the widths of a model, got sizes that no tensor has; save the model again."
         ) from error
-    try:
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, assign=True)
-    except RuntimeError as error:
-        raise ArtefactError(
-            f"{WEIGHTS} does not fit config.json: {str(error).splitlines()[-1].strip()}; copy the folder again, or "
-            "train the model again where another version has made it."
-        ) from error
-    return model.eval()
+    found = tensor_shapes(files[WEIGHTS], where=WEIGHTS)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if found == expected:
+        return model
+    name = sorted(set(found.items()) ^ set(expected.items()))[0][0]
+    told = [short(shapes.get(name, "none")) for shapes in (expected, found)]
+    what = "size mismatch" if name in found and name in expected else "names differ"
+    raise ArtefactError(
+        f"{WEIGHTS} does not fit config.json: {what} for {short(name)}, expected {told[0]}, got {told[1]}; copy the "
+        "folder again, or train the model again where another version has made it."
+    )
 
 
 def load_encoder(files: Mapping[str, bytes], collator: BatchMaker, reader: TextReader) -> BatchMaker:

@@ -1,8 +1,7 @@
 """Words and vectors of a language model, from its folder or from the hub; by default no model is run."""
 
 import hashlib
-import json
-import mmap
+import importlib.util
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,18 +12,26 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32, Int
 
+from textlattice.artefact.model_files import (
+    INDEX,
+    WEIGHTS,
+    listing,
+    mapped,
+    open_plain,
+    read_plain,
+    weight_files,
+)
 from textlattice.artefact.tensors import tensor_shapes, unpack_tensor
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, DataError, MissingExtraError
 from textlattice.progress import Progress
 from textlattice.tables.words import WordVectors, distinct, is_word
-from textlattice.text.hf_tokenizer import TOKENIZER
+from textlattice.text.hf_tokenizer import TOKENIZER, calling_library, frame_of, open_tokenizer
+from textlattice.text.tokenizer_json import MAX_BYTES
 
 Way = Literal["input", "output"]
 
-WEIGHTS = "model.safetensors"
-_INDEX = f"{WEIGHTS}.index.json"
-_FETCHED = ("config.json", TOKENIZER, WEIGHTS, _INDEX, "model-*.safetensors", "README.md")
+_FETCHED = ("config.json", TOKENIZER, WEIGHTS, INDEX, "model-*.safetensors", "README.md")
 _OWNED = re.compile(r"[\w.-]+/[\w.-]+")
 _OFFLINE = "HF_HUB_OFFLINE"
 _EMBEDDINGS = (
@@ -41,6 +48,7 @@ _EMBEDDINGS = (
 _TOKENISED_AT_ONCE = 8_192
 _RUN_AT_ONCE = 256
 _HASHED_AT_ONCE = 1 << 24
+_LONGEST_CARD = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +81,8 @@ class LanguageModel:
     def inner_token(self, text: str) -> int | None:
         """Number of the token that stands for a text inside a word; None if there is none."""
         normalizer = self.tokenizer.normalizer
-        text = text if normalizer is None else normalizer.normalize_str(text)
+        with calling_library():
+            text = text if normalizer is None else normalizer.normalize_str(text)
         number: int | None = self.tokenizer.token_to_id(self.continuing + text)
         return number
 
@@ -88,27 +97,19 @@ def open_language_model(name: str) -> LanguageModel:
         DataError: It cannot be had, or lacks a tokenizer or weights in safetensors.
         MissingExtraError: The extra `hf` is not installed.
     """
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        raise MissingExtraError(f"reading the language model {name}", "hf") from None
+    if importlib.util.find_spec("tokenizers") is None:  # before anything is fetched
+        raise MissingExtraError(f"reading the language model {name}", "hf")
     folder = model_folder(name)
-    files = [folder / TOKENIZER, *_weight_files(name, folder)]
+    files = [folder / TOKENIZER, *weight_files(name, folder)]
     try:
-        content = files[0].read_text(encoding="utf-8")
-        settings = json.loads(content)
-        tokenizer = Tokenizer.from_str(content)
+        tokenizer, settings = open_tokenizer(read_plain(files[0], MAX_BYTES, inside=folder))
     except FileNotFoundError:
         raise DataError(
-            f"{name}: expected {TOKENIZER} beside the weights, got {_listing(folder)}; save the model's fast tokenizer "
+            f"{name}: expected {TOKENIZER} beside the weights, got {listing(folder)}; save the model's fast tokenizer "
             "there."
         ) from None
-    except Exception as error:  # of the library, which has no errors of its own
-        raise DataError(
-            f"{name}: {TOKENIZER} cannot be read ({' '.join(str(error).split())}); save it again."
-        ) from None
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     digests = {path.name: _sha256(path) for path in files}
     listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(digests.items()))
     added = tokenizer.get_added_tokens_decoder()
@@ -143,7 +144,8 @@ def whole_words(
     numbers = [number for number in range(model.num_tokens) if number not in model.special]
     texts: list[str] = []
     for part in _parts(numbers):
-        decoded = model.tokenizer.decode_batch([[number] for number in part], skip_special_tokens=True)
+        with calling_library():
+            decoded = model.tokenizer.decode_batch([[number] for number in part], skip_special_tokens=True)
         texts += [text.strip().removeprefix(model.continuing if inner else "") for text in decoded]
     candidates = [
         (number, text)
@@ -181,7 +183,8 @@ def pieces(
     progress.begin("taking words to pieces", len(words))
     for rows in _parts(range(len(words))):
         texts = [carriers[row] + words[row] for row in rows]
-        encoded = model.tokenizer.encode_batch(texts, add_special_tokens=False)
+        with calling_library():
+            encoded = model.tokenizer.encode_batch(texts, add_special_tokens=False)
         for row, encoding in zip(rows, encoded, strict=True):
             ends = (end for _, end in encoding.offsets)
             own = [
@@ -251,9 +254,9 @@ def input_rows(
     Raises:
         DataError: There is no such embedding, or it has no row for a token.
     """
-    for path in _weight_files(model.name, model.folder):
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+    for path in weight_files(model.name, model.folder):
+        with open_plain(path, inside=model.folder) as file:
+            data = mapped(file)
         where = f"{model.name}/{path.name}"
         try:
             shapes = tensor_shapes(data, where=where)
@@ -292,9 +295,8 @@ def output_rows(
         network = open_network(model.folder, model.name)
     except DataError as error:
         raise DataError(f"{error} Or try --vectors input.") from error
-    frame = model.tokenizer.encode("a")
-    places = [place for place, special in enumerate(frame.special_tokens_mask) if not special]
-    before, after = frame.ids[: places[0]], frame.ids[places[-1] + 1 :]
+    with calling_library():
+        before, after = frame_of(model.tokenizer.encode("a"))
     states = []
     progress.begin("running tokens through the model", len(numbers))
     for start in range(0, len(numbers), _RUN_AT_ONCE):
@@ -345,39 +347,8 @@ def model_folder(name: str, files: Sequence[str] = _FETCHED) -> Path:
         ) from error
 
 
-def _weight_files(name: str, folder: Path) -> list[Path]:
-    """The files that hold the weights, in the order of their names."""
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    try:
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        files = sorted({folder / Path(file).name for file in index["weight_map"].values()})
-    except FileNotFoundError:
-        raise DataError(
-            f"{name}: expected weights in {WEIGHTS}, got {_listing(folder)}; save them as safetensors, pickled weights "
-            "are not read."
-        ) from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(
-            f"{name}: {_INDEX} cannot be read ({type(error).__name__}: {error}); get it again."
-        ) from error
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise DataError(
-            f"{name}: expected the {len(files)} files of weights that {_INDEX} names, {missing[0]} is missing; get the "
-            "model again."
-        )
-    return files
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
-    return (
-        ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "an empty folder"
-    )
-
-
 def _unknown(settings: dict[str, Any], tokenizer: Any) -> int | None:
-    model = settings.get("model") or {}
+    model = settings["model"]
     if isinstance(model.get("unk_id"), int):  # Unigram
         return int(model["unk_id"])
     unknown = model.get("unk_token")
@@ -387,8 +358,9 @@ def _unknown(settings: dict[str, Any], tokenizer: Any) -> int | None:
 def _licence(folder: Path) -> str | None:
     """What the model's card states as its licence; None where it states none."""
     try:
-        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        with open_plain(folder / "README.md", inside=folder) as file:
+            card = file.read(_LONGEST_CARD).decode("utf-8", "replace")
+    except (OSError, DataError):
         return None
     head = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|\Z)", card, re.DOTALL)
     stated = head and re.search(r"^license:\s*[\"']?([\w.+ -]+)", head[1], re.MULTILINE)
@@ -397,7 +369,7 @@ def _licence(folder: Path) -> str | None:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_plain(path, inside=path.parent) as file:
         while part := file.read(_HASHED_AT_ONCE):
             digest.update(part)
     return digest.hexdigest()

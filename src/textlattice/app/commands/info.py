@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from textlattice.app import records
 from textlattice.app.commands.options import Json, Settings, configure, needs
 from textlattice.app.terminal import LABELS, MEASURES, number, percent, print_json, print_table
 from textlattice.app.token_tables import licences_of, record_rows, table_figures
 from textlattice.config import CnnGnnConfig, Config
 from textlattice.config_json import to_dict
+from textlattice.errors import ArtefactError
 from textlattice.presets import PRESETS
 from textlattice.runtime.token_table import read_token_table
 from textlattice.text.vocabulary import Vocabulary
@@ -90,8 +92,17 @@ def folder_figures(folder: Path) -> dict[str, Any]:
 
     saved = read_model_folder(folder)
     files = saved.folder.files
-    record = saved.folder.json("training.json") if "training.json" in files else {}
-    return {
+    record = records.plain(saved.folder.json("training.json")) if "training.json" in files else {}
+    if not isinstance(record, dict):
+        raise ArtefactError(
+            f"{folder}/training.json: expected the record of a training, got a JSON {type(record).__name__}; save the "
+            "model again, or remove the file and its entry in the manifest."
+        )
+    if not isinstance(saved.config.model, CnnGnnConfig) and saved.engine == "torch":
+        with needs(f"counting what a model of the family {saved.config.model.family} costs", "train"):
+            from textlattice.models.weights import check_weights
+        check_weights(files, saved.config, saved.task.num_outputs, saved.vocabulary)
+    result = {
         "engine": saved.engine,
         "task": saved.task.kind,
         "labels": list(saved.task.labels),
@@ -103,11 +114,15 @@ def folder_figures(folder: Path) -> dict[str, Any]:
         "num_ngrams": len(saved.vocabulary.ngrams),
         "num_injected": len(saved.vocabulary.injected),
         "bytes": sum(map(len, files.values())),
-        **_cost(saved.config, saved.vocabulary, saved.task.num_outputs),
-        **record.get("cost", {}),
         "training": {name: value for name, value in record.items() if name not in ("settings", "cost")},
         "settings": to_dict(saved.config),
     }
+    told = {
+        name: value
+        for name, value in records.part(record, "cost").items()
+        if records.is_number(value) and name not in result
+    }
+    return result | _cost(saved.config, saved.vocabulary, saved.task.num_outputs) | told
 
 
 def _cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
@@ -134,29 +149,25 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
     words = LABELS[result["task"]]
     rows = [("engine", result["engine"]), (f"{len(labels)} labels{words}", shown)]
-    if training:
-        rows.append(("trained on", f"{training['num_rows']:,} rows of {training['source'].get('name', '?')}"))
-        epoch = training["sum"]["epoch"]
-        chosen = next((entry for entry in training["history"] if entry["epoch"] == epoch), None)
-        if chosen is not None:
-            measure = training.get("measure", "accuracy")  # folders of 0.1.0 name none
-            rows.append((f"{MEASURES[measure]} on held-out training rows", percent(chosen[measure])))
-        if "flip_rate" in training:
-            rows.append(
-                ("tokens whose kept edges a rounding changes", f"{100 * training['flip_rate']:.3f} %")
-            )
-        rows += _inputs(training["source"])
-    return [*rows, ("size", f"{result['bytes'] / 1e6:,.1f} MB")]
+    source, history = records.part(training, "source"), training.get("history")
+    if records.is_number(training.get("num_rows")):
+        rows.append(("trained on", f"{number(training['num_rows'])} rows of {source.get('name', '?')}"))
+    epoch, measure = records.part(training, "sum").get("epoch"), training.get("measure", "accuracy")
+    if isinstance(history, list) and isinstance(measure, str) and measure in MEASURES:  # folders of 0.1.0 name none
+        chosen = [entry for entry in history if isinstance(entry, dict) and entry.get("epoch") == epoch]
+        if chosen and records.is_number(chosen[0].get(measure)):
+            rows.append((f"{MEASURES[measure]} on held-out training rows", percent(chosen[0][measure])))
+    if records.is_number(training.get("flip_rate")):
+        rows.append(("tokens whose kept edges a rounding changes", f"{100 * training['flip_rate']:.3f} %"))
+    return [*rows, *_inputs(source), ("size", f"{result['bytes'] / 1e6:,.1f} MB")]
 
 
 def _inputs(source: dict[str, Any]) -> list[tuple[str, str]]:
     """What else the model was trained with, and whose it is."""
-    rows = [
-        (words, f"{source[name]['name']} (digest {source[name]['digest'][:12]})")
-        for name, words in {"tokenizer": "tokenizer", "encoder": "language model"}.items()
-        if name in source
-    ]
-    if "token_table" in source:
-        record = source["token_table"]
-        rows.append(("token table", f"{record['file']} (licence: {licences_of(record)})"))
+    rows = []
+    for name, words in {"tokenizer": "tokenizer", "encoder": "language model"}.items():
+        if told := records.part(source, name):
+            rows.append((words, f"{told.get('name', '?')} (digest {str(told.get('digest', '?'))[:12]})"))
+    if table := records.part(source, "token_table"):
+        rows.append(("token table", f"{table.get('file', '?')} (licence: {licences_of(table)})"))
     return rows
