@@ -1,8 +1,6 @@
 """Vectors of words from elsewhere, by key, in one `.safetensors` file; where they come from it does not know."""
 
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt64
 
+from textlattice.artefact.output_file import writing
 from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tensors
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, DataError
@@ -121,21 +120,11 @@ def write_token_table(table: TokenTable, path: Path) -> None:
     """
     note = json.dumps(table.record, ensure_ascii=False, allow_nan=False) if table.record else None
     content = pack_tensors({"keys": table.keys, "vectors": table.vectors}, note=note)
-    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        try:
-            with aside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise ArtefactError(
-            f"token table {path}: cannot be written: {error.strerror or error}; check the folder, free space "
-            "and permissions."
-        ) from error
+        with writing(path) as file:
+            file.write(content)
+    except DataError as error:
+        raise ArtefactError(f"token table {error}") from error
 
 
 def licence_of(record: dict[str, Any]) -> str:
