@@ -129,7 +129,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(args=words, prog_name="textlattice", standalone_mode=False)
     except _UsageError as error:
-        error.message = "\n".join(map(printable, error.message.split("\n")))  # it repeats words of the command line
+        error.message = "\n".join(
+            map(printable, error.message.split("\n"))
+        )  # it repeats words of the command line
         error.show()
         return int(error.exit_code)
     except SystemExit as stop:

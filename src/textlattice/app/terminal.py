@@ -28,7 +28,9 @@ MEASURES = {"accuracy": "accuracy", "micro_f1": "micro F1"}
 """Words for the figure that tells how training goes."""
 LABELS = {"single": "", "multi": ", any number a text", "ordinal": " in an order"}
 """What stands behind a number of labels, by kind of task."""
-_INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # fillers that count as letters, marks or symbols
+_INVISIBLE = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # fillers that count as letters, marks or symbols
+)
 _UNSHOWN = regex.compile(rf"[\p{{C}}\p{{Zl}}\p{{Zp}}{_INVISIBLE}]")
 _WIDE = 100_000  # columns where the output is no terminal, so that nothing is wrapped
 
