@@ -11,12 +11,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 LONGEST_WAIT = 30.0
 """Seconds that a fork waits for predictions of other threads; after that it goes on without them."""
 
 
+@runtime_checkable
 class Renewable(Protocol):
     """Something with locks of its own."""
 
