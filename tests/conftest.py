@@ -58,6 +58,16 @@ def tiny_folder(tiny_texts: tuple[list[str], list[str]], tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="session")
+def exported_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny folder as ONNX, which a process of its own loads in a second; not to be changed."""
+    from textlattice.app.main import main
+
+    path = tmp_path_factory.mktemp("models") / "exported"
+    assert main(["export", str(tiny_folder), "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_sets(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder of data sets for the benchmarks, in a few rows."""
     from benchmark_scripts import write_sets

@@ -1,20 +1,22 @@
 """Answers to rows, streamed: JSON lines, or the input table with our columns added (csv, tsv, parquet).
 
-A file appears under its name only when it is complete.
+A file appears under its name only when it is complete; a pipe or a device gets the answers as they come.
 """
 
 import csv
+import io
 import json
-import os
-import secrets
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from textlattice.app.spreadsheet import harmless
+from textlattice.app.terminal import json_text
+from textlattice.artefact.output_file import output_place, writing
 from textlattice.data.arrow_values import arrow_array, num_bytes
 from textlattice.data.rows import Reject, Row
 from textlattice.errors import DataError, MissingExtraError, TextTooLongError
@@ -41,10 +43,12 @@ class AnswerForm:
     Args:
         task: What is answered.
         separator: Between the labels of one cell.
+        safe: Whether text cells of csv and tsv are made harmless for spreadsheets.
     """
 
     task: Task
     separator: str = "|"
+    safe: bool = False
 
     def check(self) -> None:
         """Does nothing where the labels of one cell can be told apart.
@@ -128,36 +132,43 @@ def check_answer_file(output: Path | None, source: str) -> None:
     """Does nothing where answers can go to `output`; call it before long work.
 
     Raises:
-        DataError: The suffix is unknown, the folder is missing, or the output is the source itself.
+        DataError: The suffix is unknown, nothing can be written there, or the output is the source itself.
         MissingExtraError: Parquet without pyarrow.
     """
     if output is None:
         return
-    if output.suffix.lower() not in _SUFFIXES:
+    suffix = output.suffix.lower()
+    place = output_place(output)
+    if suffix not in _SUFFIXES and not place.streamed:
         raise DataError(
             f"{output}: cannot tell the format from the suffix {output.suffix!r}, expected one of "
             f"{', '.join(_SUFFIXES)}; without -o, JSON lines go to standard output."
         )
-    check_place(output)
+    if place.streamed:
+        if suffix == ".parquet":
+            raise DataError(
+                f"{output}: parquet goes to a file, and this is a pipe or a device; write the answers as .jsonl, .csv "
+                "or .tsv."
+            )
+        return
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise DataError(f"{output}: expected another file than the source; choose another name.")
-    if output.suffix.lower() == ".parquet":
+    if suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError:
             raise MissingExtraError(f"writing {output}", "parquet") from None
 
 
-def check_place(output: Path) -> None:
-    """Raises `DataError` where no file can be written there; call it before long work."""
-    if output.is_dir() or not output.parent.is_dir():
-        what = "is a folder" if output.is_dir() else "lies in a folder that does not exist"
-        raise DataError(f"{output} {what}; choose a file in an existing folder.")
+def answer_format(output: Path | None) -> str:
+    """The suffix that says how answers are written; a pipe or a device without one gets JSON lines."""
+    suffix = "" if output is None else output.suffix.lower()
+    return suffix if suffix in _SUFFIXES else ".jsonl"
 
 
 def keeps_columns(output: Path | None) -> bool:
     """Whether the columns of the input are written again."""
-    return output is not None and output.suffix.lower() != ".jsonl"
+    return answer_format(output) != ".jsonl"
 
 
 @contextmanager
@@ -170,38 +181,31 @@ def answer_writer(output: Path | None, source: str, form: AnswerForm) -> Iterato
         form: How an answer stands in a table.
     """
     if output is None:
-        yield _JsonLines(sys.stdout)
+        yield _JsonLines(sys.stdout, json_text)
         sys.stdout.flush()
         return
-    with replacing(output) as aside:
-        suffix = output.suffix.lower()
-        if suffix == ".parquet":
-            parquet = _Parquet(aside, source, form)
+    format_, streamed = answer_format(output), output_place(output).streamed
+    with writing(output) as file:
+        if format_ == ".parquet":
+            parquet = _Parquet(file, source, form)
             try:
                 yield parquet
                 parquet.finish()
             finally:
                 parquet.close()
         else:
-            with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                delimited = _Delimited(stream, "\t" if suffix == ".tsv" else ",", form)
-                writer: AnswerWriter = _JsonLines(stream) if suffix == ".jsonl" else delimited
-                yield writer
-                writer.finish()
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place if the block ends well, and vanishes if not."""
-    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        yield aside
-        with aside.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-    finally:
-        with suppress(FileNotFoundError):
-            aside.unlink()
+            # Written through, so that nothing waits here for a reader when the block fails.
+            stream = io.TextIOWrapper(
+                file, encoding="utf-8", errors="backslashreplace", newline="", write_through=True
+            )
+            writer: AnswerWriter
+            if format_ == ".jsonl":
+                writer = _JsonLines(stream, json_text if streamed else _plain_json)
+            else:
+                writer = _Delimited(stream, "\t" if format_ == ".tsv" else ",", form)
+            yield writer
+            writer.finish()
+            stream.detach()
 
 
 @runtime_checkable
@@ -212,8 +216,8 @@ class _Stream(Protocol):
 
 
 class _JsonLines:
-    def __init__(self, stream: _Stream) -> None:
-        self.stream, self.num_written = stream, 0
+    def __init__(self, stream: _Stream, dump: Callable[[object], str]) -> None:
+        self.stream, self.dump, self.num_written = stream, dump, 0
 
     def write(self, item: Row | Reject, answer: Answer | None) -> str | None:
         values: dict[str, Any]
@@ -225,7 +229,7 @@ class _JsonLines:
             values = {"labels" if several else "label": answer.label, "probabilities": answer.probabilities}
             if answer.status != "ok":
                 values["status"] = answer.status
-        self.stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+        self.stream.write(self.dump(values) + "\n")
         self.num_written += 1
         if self.num_written % MAX_DOCUMENTS == 0:
             self.stream.flush()
@@ -293,13 +297,18 @@ class _Delimited(_Table):
         super().__init__(form)
         self.writer = csv.writer(_LineFeeds(stream), delimiter=delimiter)
 
+    def write_row(self, cells: list[object]) -> None:
+        if self.form.safe:
+            cells = [harmless(cell) if isinstance(cell, str) else cell for cell in cells]
+        self.writer.writerow(cells)
+
     def begin(self, columns: list[str], added: list[str]) -> None:
-        self.writer.writerow([*columns, *added])
+        self.write_row([*columns, *added])
 
     def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
         assert self.columns is not None
         cells = [values.get(name) for name in self.columns]
-        self.writer.writerow([*map(_cell, cells), *added])
+        self.write_row([*map(_cell, cells), *added])
 
 
 class _LineFeeds:
@@ -315,9 +324,9 @@ class _LineFeeds:
 class _Parquet(_Table):
     """Columns of a parquet source keep their types; those of other sources become text."""
 
-    def __init__(self, path: Path, source: str, form: AnswerForm) -> None:
+    def __init__(self, stream: BinaryIO, source: str, form: AnswerForm) -> None:
         super().__init__(form)
-        self.path = path
+        self.stream = stream
         self.types = _parquet_types(source)
         self.file: Any = None
         self.schema: Any = None
@@ -331,7 +340,7 @@ class _Parquet(_Table):
         kept = [self.types.get(name, pa.string()) for name in columns]
         kinds = [pa.float64() if name in self.form.numbers else pa.string() for name in self.form.columns]
         self.schema = pa.schema(list(zip(_distinct([*columns, *added]), [*kept, *kinds], strict=True)))
-        self.file = pq.ParquetWriter(self.path, self.schema)
+        self.file = pq.ParquetWriter(self.stream, self.schema)
 
     def emit(self, values: Mapping[str, object], added: tuple[object, ...]) -> None:
         assert self.columns is not None
@@ -384,6 +393,10 @@ def _parquet_types(source: str) -> dict[str, Any]:
         return {}  # the reader will say what is wrong
     types = {field.name: field.type for field in schema}
     return {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
+
+
+def _plain_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _cell(value: object) -> object:

@@ -6,11 +6,13 @@ from pathlib import Path
 from textlattice.batch.collate import Collator
 from textlattice.errors import ArtefactError, MissingExtraError
 from textlattice.runtime.engine import Engine
+from textlattice.runtime.forking import unforked
 from textlattice.runtime.form_engine import FormEngine
 from textlattice.runtime.model_folder import read_model_folder
 from textlattice.runtime.predictor import Predictor
 
 
+@unforked()
 def load(path: str | PathLike[str]) -> Predictor:
     """A predictor from a model folder, trained or exported.
 

@@ -1,14 +1,14 @@
 """The command `textlattice`: its verbs, and errors as one plain line.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. `TEXTLATTICE_DEBUG=1` shows where an error came from.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 128 + n ended by signal n. `TEXTLATTICE_DEBUG=1` shows where an error came
+from.
 """
 
-import io
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,10 +25,13 @@ from textlattice.app.commands import (
     token_table,
     train,
 )
-from textlattice.app.terminal import one_line
+from textlattice.app.stopping import Stopped, stoppable
+from textlattice.app.streams import Streams, safe_streams
+from textlattice.app.terminal import one_line, printable
 from textlattice.errors import TextlatticeError
 
 _INTERRUPTED = 130  # how typer marks Ctrl-C
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer gives its base no public name
 
 app = typer.Typer(
     name="textlattice",
@@ -85,18 +88,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Words after the program name; None takes those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a lone surrogate must not end a command
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    with safe_streams() as streams:
+        code = _answered(arguments, streams)
+        streams.flush()
+    return code
+
+
+def _answered(arguments: Sequence[str] | None, streams: Streams) -> int:
+    """The exit code, after what went wrong has been said."""
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is left in the buffer has no reader; Python would complain of it once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("the reader of the output went away.")
+        with stoppable():
+            code = _run(arguments)
+            if code != _INTERRUPTED:
+                sys.stdout.flush()
+    except Stopped as stop:
+        streams.discard()
+        return _fail(f"stopped by {stop.name}.", stop.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted.")
+        code = _INTERRUPTED
     except TextlatticeError as error:
         return _fail(str(error))
     except MemoryError:
@@ -109,19 +118,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"unexpected {type(error).__name__}: {error}; please report it with what "
             "TEXTLATTICE_DEBUG=1 shows."
         )
-    return _fail("interrupted.") if code == _INTERRUPTED else code
+    if code == _INTERRUPTED:
+        streams.discard()
+        return _fail("interrupted.")
+    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    words = None if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="textlattice")
+        code = app(args=words, prog_name="textlattice", standalone_mode=False)
+    except _UsageError as error:
+        error.message = "\n".join(
+            map(printable, error.message.split("\n"))
+        )  # it repeats words of the command line
+        error.show()
+        return int(error.exit_code)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 1) -> int:
     if os.environ.get("TEXTLATTICE_DEBUG") == "1":
         traceback.print_exc()
     sys.stderr.write(f"textlattice: {one_line(message)}\n")
-    return 1
+    return code

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import regex
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -29,6 +30,10 @@ LABELS = {"single": "", "multi": ", any number a text", "ordinal": " in an order
 """What stands behind a number of labels, by kind of task."""
 MOST_LETTERS = 480
 """Of one line that says what went wrong; names and values in it may come from files of others."""
+_INVISIBLE = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # fillers that count as letters, marks or symbols
+)
+_UNSHOWN = regex.compile(rf"[\p{{C}}\p{{Zl}}\p{{Zp}}{_INVISIBLE}]")
 _WIDE = 100_000  # columns where the output is no terminal, so that nothing is wrapped
 
 
@@ -39,8 +44,8 @@ def console(*, errors: bool = False) -> Console:
 
 
 def printable(value: object) -> str:
-    """A text in one line that cannot steer a terminal: control characters stand as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    """A text in one line that cannot steer a terminal: control and invisible characters stand as escapes."""
+    return "".join(c if c.isprintable() and c not in _INVISIBLE else ascii(c)[1:-1] for c in str(value))
 
 
 def one_line(message: str) -> str:
@@ -76,9 +81,19 @@ def warn(message: str) -> None:
     console(errors=True).print(Text(printable(message)), soft_wrap=True)
 
 
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON that cannot steer a terminal: control, bidirectional and invisible characters stand as `\\uXXXX`.
+
+    It means the same as if they stood there themselves.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_plain)
+    lines = (_UNSHOWN.sub(lambda found: json.dumps(found[0])[1:-1], line) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
 def print_json(value: Any) -> None:
     """A result as indented JSON on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
+    sys.stdout.write(json_text(value, indent=2) + "\n")
 
 
 def print_table(
@@ -200,7 +215,7 @@ class _Bar(_Shown):
     def show(self) -> None:
         if self.bar is None:
             self.bar = RichProgress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[words]}"),

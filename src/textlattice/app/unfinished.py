@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textlattice.app.stopping import Stopped
 from textlattice.app.terminal import warn
 from textlattice.artefact.folder import check_target, clear_stale, read_folder
 from textlattice.artefact.lock import only_writer
@@ -90,7 +91,7 @@ def telling_of(checkpoint: "Checkpoint") -> Iterator[None]:
     """Whoever interrupts the body, or whatever the disk does in it: says what is kept and how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, MemoryError, ArtefactError):
+    except (KeyboardInterrupt, Stopped, MemoryError, ArtefactError):
         if checkpoint.exists():
             warn(
                 f"{checkpoint.path} keeps the training so far; the same command with --resume goes on with it."

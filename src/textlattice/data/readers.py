@@ -88,6 +88,8 @@ def read_rows(
         keep=keep_columns,
     )
     if name == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed, so it holds no rows; open it, or name a file.")
         return rows_and_rejects(json_records(cast(io.BufferedIOBase, sys.stdin.buffer), wanted), wanted)
     if name.startswith("builtin:"):
         return _read_builtin(name, wanted)

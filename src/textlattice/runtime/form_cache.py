@@ -1,10 +1,12 @@
-"""Vectors of forms kept between batches, bounded in bytes and safe for threads."""
+"""Vectors of forms kept between batches, bounded in bytes, safe for threads and in children of a fork."""
 
 import threading
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
+
+from textlattice.runtime.forking import renewed_in_children
 
 LONGEST_KEPT_FORM = 64
 """Longer forms are computed anew each time, so that no giant token is held."""
@@ -24,6 +26,7 @@ class FormCache:
         self._vectors = np.empty((0, channels), np.float32)
         self._rows: dict[str, int] = {}
         self._lock = threading.Lock()
+        renewed_in_children(self)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -50,6 +53,12 @@ class FormCache:
             vectors[missing] = encode(strings)
             self._keep(strings, vectors[missing])
         return vectors
+
+    def renew(self) -> None:
+        """In a child: a lock that is free, and an empty table where another thread was at it."""
+        if self._lock.locked():
+            self._rows, self._vectors = {}, np.empty((0, self._vectors.shape[1]), np.float32)
+        self._lock = threading.Lock()
 
     def _keep(self, forms: list[str], vectors: Float[np.ndarray, "num_forms channels"]) -> None:
         with self._lock:

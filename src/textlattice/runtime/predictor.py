@@ -10,6 +10,7 @@ from jaxtyping import Float
 from textlattice.batch.sampler import bounded_batches
 from textlattice.errors import ArtefactError, TextTooLongError
 from textlattice.runtime.engine import Engine
+from textlattice.runtime.forking import unforked
 from textlattice.task import Label, Task
 from textlattice.text.document import Document, TextReader
 
@@ -37,7 +38,7 @@ class Answer:
 
 
 class Predictor:
-    """Answers texts. Safe for use by several threads.
+    """Answers texts. Safe for use by several threads, and in children that are forked meanwhile.
 
     Args:
         engine: Computes logits.
@@ -95,7 +96,8 @@ class Predictor:
         logits = np.tile(self.task.empty_logits, (len(documents), 1))
         places = [place for place, document in enumerate(documents) if document.num_tokens]
         if places:
-            logits[places] = self.engine.logits([documents[place] for place in places])
+            with unforked():
+                logits[places] = self.engine.logits([documents[place] for place in places])
         return logits
 
     def batch_probabilities(self, documents: Sequence[Document]) -> Float[np.ndarray, "num_docs num_classes"]:

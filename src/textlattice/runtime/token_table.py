@@ -1,9 +1,6 @@
 """Vectors of words from elsewhere, by key, in one `.safetensors` file; where they come from it does not know."""
 
 import json
-import os
-import secrets
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt64
 
+from textlattice.artefact.output_file import writing
 from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tensors
 from textlattice.config import TextConfig
 from textlattice.errors import ArtefactError, DataError
@@ -114,66 +112,19 @@ def read_token_table(path: Path) -> TokenTable:
     return TokenTable(**arrays, record=_record(path, note))
 
 
-def check_table_file(path: Path) -> None:
-    """Does nothing where `write_token_table` may write; call it before long work.
-
-    Raises:
-        ArtefactError: A link, a folder, a pipe or a device is there, or there is no folder to write in.
-    """
-    _former_mode(path)
-
-
-def _former_mode(path: Path) -> int | None:
-    """Permissions of the plain file that a table may replace; None where nothing is there."""
-    try:
-        if not os.path.lexists(path):
-            os.scandir(path.parent).close()
-            return None
-        mode = os.lstat(path).st_mode
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
-        kind = kinds.get(stat.S_IFMT(mode), "a device or a socket")
-        raise ArtefactError(
-            f"token table {path}: expected a plain file or nothing, got {kind}, which is not overwritten; choose "
-            "another path."
-        )
-    return stat.S_IMODE(mode)
-
-
 def write_token_table(table: TokenTable, path: Path) -> None:
     """Writes a table as one file, beside its place first, so that a reader never sees half of it.
 
-    A plain file that stands there is replaced, and keeps its permissions.
-
     Raises:
-        ArtefactError: The file cannot be written (see `check_table_file`); what stood there is kept.
+        ArtefactError: The file cannot be written; what stood there is kept.
     """
-    mode = _former_mode(path)
     note = json.dumps(table.record, ensure_ascii=False, allow_nan=False) if table.record else None
     content = pack_tensors({"keys": table.keys, "vectors": table.vectors}, note=note)
-    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        try:
-            with aside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if mode is not None:
-                aside.chmod(mode)
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> ArtefactError:
-    return ArtefactError(
-        f"token table {path}: cannot be written: {error.strerror or error}; check the folder, free space and "
-        "permissions."
-    )
+        with writing(path) as file:
+            file.write(content)
+    except DataError as error:
+        raise ArtefactError(f"token table {error}") from error
 
 
 def licence_of(record: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from textlattice.app.answer_files import check_place, replacing
-from textlattice.app.commands.options import Folder, Json
+from textlattice.app.commands.options import Folder, Force, Json, check_report
 from textlattice.app.loading import load
+from textlattice.app.report.page import write_page
 from textlattice.app.terminal import console, percent, print_json, print_table, printable, say, warn
 from textlattice.explain import occlusion
 from textlattice.explain.occlusion import Explanation
@@ -46,6 +46,7 @@ def explain(
             help="Pieces that are left out in turn, at most; in a longer text a piece is several tokens.",
         ),
     ] = 512,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Show how much each token speaks for the label.
@@ -60,8 +61,7 @@ def explain(
       textlattice explain model --text "Opens a file and returns a stream."
       textlattice explain model --text "$(cat letter.txt)" --html letter.html
     """
-    if html is not None:
-        check_place(html)
+    check_report(html, force=force)
     predictor = load(folder)
     explanation = occlusion.explain(predictor, text, label=label, max_passes=max_passes)
     edges = kept_edges(predictor, text)
@@ -70,9 +70,7 @@ def explain(
     if html is not None:
         from textlattice.app.report import explanation_html
 
-        with replacing(html) as aside:
-            content = explanation_html(explanation, scales)
-            aside.write_text(content, encoding="utf-8", errors="backslashreplace")
+        write_page(html, explanation_html(explanation, scales))
         warn(f"written to {html}")
     if json:
         print_json({**dataclasses.asdict(explanation), "kept_edges": edges, "scale_weights": weights})

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from textlattice.app.report.page import check_page
 from textlattice.config import Config
 from textlattice.data.rows import Table
 from textlattice.errors import MissingExtraError
@@ -103,6 +104,12 @@ Settings = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Let --html replace a file that is not a page of textlattice, and follow a link."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")]
 
 
@@ -140,6 +147,18 @@ def configure(name: str, settings: Sequence[str] | None, direct: dict[str, Any])
         changes[key.strip()] = value.strip()
     changes |= {key: value for key, value in direct.items() if value is not None}
     return preset(name).with_settings(changes)
+
+
+def check_report(html: Path | None, *, force: bool) -> None:
+    """Does nothing where the page of `--html` can be written, if one is asked for; call it before long work.
+
+    Raises:
+        DataError: It would overwrite what is not ours, or nothing can be written there.
+    """
+    if html is not None:
+        check_page(html, force=force)
+    elif force:
+        raise typer.BadParameter("goes with --html alone.", param_hint="'--force'")
 
 
 @contextmanager

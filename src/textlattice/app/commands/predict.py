@@ -8,6 +8,7 @@ import typer
 
 from textlattice.app.answer_files import (
     AnswerForm,
+    answer_format,
     answer_writer,
     answered,
     check_answer_file,
@@ -28,8 +29,9 @@ def predict(
             "--output",
             "-o",
             metavar="FILE",
-            help="File for the answers: .jsonl, .csv, .tsv or .parquet. "
-            "Default: JSON lines on standard output.",
+            help="File for the answers: .jsonl, .csv, .tsv or .parquet. An older one is replaced when the answers are "
+            "complete and keeps its permissions; a pipe or device is written to directly. Default: JSON lines on "
+            "standard output.",
             show_default=False,
         ),
     ] = None,
@@ -42,6 +44,14 @@ def predict(
             help="Between the labels of one cell of a table, where a text may have any number.",
         ),
     ] = "|",
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv",
+            help="With -o FILE.csv or FILE.tsv, for spreadsheets: text cells that begin like a formula get an "
+            "apostrophe before them.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if a row could not be answered.")
     ] = False,
@@ -62,9 +72,11 @@ def predict(
       textlattice predict model mails.parquet --text subject --text body -o answers.parquet
       cat texts.jsonl | textlattice predict model - | head
     """
+    if safe_csv and answer_format(output) not in (".csv", ".tsv"):
+        raise typer.BadParameter("goes with -o FILE.csv or -o FILE.tsv alone.", param_hint="'--safe-csv'")
     check_answer_file(output, source)
     predictor = load(folder)
-    form = AnswerForm(task=predictor.task, separator=label_separator)
+    form = AnswerForm(task=predictor.task, separator=label_separator, safe=safe_csv)
     items = read_rows(
         source, text_columns=text_columns(text), require_label=False, keep_columns=keeps_columns(output)
     )

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from textlattice.app.answer_files import check_place, replacing
 from textlattice.app.commands.options import (
     Folder,
+    Force,
     Json,
     LabelColumn,
     LabelSeparator,
@@ -16,12 +16,14 @@ from textlattice.app.commands.options import (
     Source,
     TaskChoice,
     TextColumns,
+    check_report,
     labels_of,
     needs,
     text_columns,
 )
 from textlattice.app.labelled import report_seen, report_unknown, too_long, unknown_labels
 from textlattice.app.loading import load
+from textlattice.app.report.page import write_page
 from textlattice.app.terminal import number, percent, print_json, print_table, progress, report_rejects, warn
 from textlattice.data.readers import read_table
 from textlattice.data.rows import Table
@@ -107,6 +109,7 @@ def stress(
         ),
     ] = None,
     seed: Seed = 0,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Measure a model on texts with typing errors, misread letters, invisible characters and more.
@@ -135,8 +138,7 @@ def stress(
         raise typer.BadParameter("goes with --train alone.", param_hint="'--baseline'")
     for name in family or []:
         check_family(name)
-    if html is not None:
-        check_place(html)
+    check_report(html, force=force)
     predictor = load(folder)
 
     def read(name: str) -> Table:
@@ -197,8 +199,7 @@ def stress(
     if html is not None:
         from textlattice.app.report.stress import stress_html
 
-        with replacing(html) as aside:
-            aside.write_text(stress_html(results), encoding="utf-8", errors="backslashreplace")
+        write_page(html, stress_html(results))
         warn(f"written to {html}")
     if json:
         print_json({"models": results})

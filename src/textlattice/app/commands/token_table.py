@@ -25,7 +25,8 @@ from textlattice.app.terminal import (
 )
 from textlattice.app.token_tables import record_rows, table_figures
 from textlattice.app.tokenizers import named_tokenizer
-from textlattice.runtime.token_table import check_table_file, write_token_table
+from textlattice.artefact.output_file import output_place
+from textlattice.runtime.token_table import write_token_table
 from textlattice.text.document import TextReader
 from textlattice.text.words import token_bounds
 
@@ -186,9 +187,7 @@ def token_table(
                 )
     if model is None and not from_text and not lexicon:
         raise typer.BadParameter("give a language model, --from-text or --lexicon.", param_hint="'MODEL'")
-    if output.is_dir():
-        raise typer.BadParameter(f"expected a file, {output} is a folder.", param_hint="'--output'")
-    check_table_file(output)
+    output_place(output)
     from textlattice.tables.build import TableSettings, build_token_table
     from textlattice.tables.corpus import read_sources
 

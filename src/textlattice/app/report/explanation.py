@@ -1,10 +1,8 @@
 """An explanation as a page: the text, each token on a ground of blue or orange by its weight."""
 
-import re
 from collections.abc import Mapping
-from html import escape
 
-from textlattice.app.report.page import page, table
+from textlattice.app.report.page import isolated, page, shown, table
 from textlattice.app.terminal import percent
 from textlattice.explain.occlusion import Attribution, Explanation
 
@@ -13,7 +11,6 @@ _FOR, _AGAINST = (
     "230, 97, 1",
 )  # blue and orange, told apart by every common kind of colour vision
 _STRONGEST = 0.65  # opacity under black letters, so that they stay legible
-_UNSHOWN = re.compile(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\uD800-\uDFFF]")
 _STYLE = """
 .text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; line-height: 2; }
 .text span, .spelled span, .legend span { border-radius: 3px; padding: 2px 1px; }
@@ -31,7 +28,7 @@ def explanation_html(explanation: Explanation, scales: Mapping[str, float] | Non
         explanation: What to show.
         scales: Of a pyramid how much units of each size count, in [0, 1], by their name.
     """
-    label = _shown(explanation.label)
+    label = isolated(explanation.label)
     body = [
         f"<h1>{label} <small>({100 * explanation.probability:.1f} %)</small></h1>",
         *(_notes(explanation)),
@@ -47,7 +44,7 @@ def explanation_html(explanation: Explanation, scales: Mapping[str, float] | Non
             "<h2>How much units of each size count for this text</h2>",
             table(("units of", "weight"), rows),
         ]
-    return page(f"Explanation: {label}", body, style=_STYLE)
+    return page(f"Explanation: {explanation.label}", body, style=_STYLE)
 
 
 def _notes(explanation: Explanation) -> list[str]:
@@ -75,11 +72,11 @@ def _marked(text: str, pieces: tuple[Attribution, ...], first: int = 0) -> str:
             f"{piece.weight:+.4f}, from {piece.start} to {piece.end}",
         )
         parts += (
-            _shown(text[end - first : piece.start - first]),
-            (f'<span style="background: {ground}" title="{title}">{_shown(piece.text)}</span>'),
+            shown(text[end - first : piece.start - first]),
+            (f'<span style="background: {ground}" title="{title}">{shown(piece.text)}</span>'),
         )
         end = piece.end
-    return "".join([*parts, _shown(text[end - first :])])
+    return "".join([*parts, shown(text[end - first :])])
 
 
 def _scale(pieces: tuple[Attribution, ...]) -> float:
@@ -113,7 +110,3 @@ def _spellings(explanation: Explanation) -> str:
         '<p class="note">Colours are relative within a token.</p>\n'
         f"<table><tr><th>token</th><th>weight of the token</th></tr>{rows}</table>"
     )
-
-
-def _shown(text: str) -> str:
-    return escape(_UNSHOWN.sub("\ufffd", text))

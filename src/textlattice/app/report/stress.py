@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from textlattice.app.report.page import page, table
+from textlattice.app.report.page import isolated, page, table
 from textlattice.app.terminal import number, percent
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 240, 150, 34, 22
@@ -25,7 +25,7 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
     measure = models[0]["measure"].replace("_", " ")
     families, heights = [*models[0]["families"]], _range(models)
     legend = " ".join(
-        f'<span style="color: {_colour(place)}">&#9644; {escape(model["name"])}</span>'
+        f'<span style="color: {_colour(place)}">&#9644; {isolated(model["name"])}</span>'
         for place, model in enumerate(models)
     )
     body = [
@@ -46,7 +46,7 @@ def stress_html(models: Sequence[dict[str, Any]]) -> str:
 def _table(models: Sequence[dict[str, Any]]) -> str:
     measure = models[0]["measure"]
     rows = "".join(
-        f"<tr><td>{escape(model['name'])}</td><td class='number'>{100 * model['clean'][measure]:.1f} %</td>"
+        f"<tr><td>{isolated(model['name'])}</td><td class='number'>{100 * model['clean'][measure]:.1f} %</td>"
         f"<td class='number'>{_area(model)}</td>"
         f"<td>{escape(model['worst']['family'])} ({model['worst']['relative_area']:.3f})</td></tr>"
         for model in models
@@ -74,7 +74,7 @@ def _at_highest(model: dict[str, Any]) -> str:
     ]
     heads = ["noise", *(name.replace("_", " ") for name in measures)]
     heads += ["calibration error", "answers changed", "right in every draw"]
-    return f"<h2>{escape(model['name'])}, {100 * first['level']:g} % spoiled</h2>\n{table(heads, rows)}"
+    return f"<h2>{isolated(model['name'])}, {100 * first['level']:g} % spoiled</h2>\n{table(heads, rows)}"
 
 
 def attack_rows(models: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
