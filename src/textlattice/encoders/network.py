@@ -27,6 +27,7 @@ from textlattice.batch.pyramid_batch import Pieces
 from textlattice.encoders.offline import offline
 from textlattice.encoders.settings import check_depth, checked_settings
 from textlattice.errors import ArtefactError, DataError, MissingExtraError
+from textlattice.nn.compiler_cache import no_compiler_cache
 
 SETTINGS, WEIGHTS = "encoder.json", "encoder.safetensors"
 """Files of the model folder that hold the language model."""
@@ -236,16 +237,18 @@ def _filled(kind: Any, config: Any, arrays: dict[str, np.ndarray]) -> tuple[Any,
 @contextmanager
 def _library() -> Iterator[Any]:
     """The library, which in the body tells nothing, draws no bars and asks nobody."""
-    try:
-        import transformers
-    except ImportError:
-        raise MissingExtraError("running a language model", "hf") from None
+    with no_compiler_cache():
+        try:
+            import transformers
+            import transformers.modeling_utils  # which loads PyTorch's compiler
+        except ImportError:
+            raise MissingExtraError("running a language model", "hf") from None
     tellings = transformers.utils.logging
     verbosity, bars = tellings.get_verbosity(), tellings.is_progress_bar_enabled()
     tellings.set_verbosity_error()
     tellings.disable_progress_bar()
     try:
-        with offline():
+        with offline(), no_compiler_cache():
             yield transformers
     finally:
         tellings.set_verbosity(verbosity)
