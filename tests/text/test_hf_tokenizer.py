@@ -67,5 +67,7 @@ def test_a_long_text_is_not_cut_off(name):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"model": {"type": "Magic"}}'])
 def test_a_file_that_is_none(content):
-    with pytest.raises(DataError, match=r"tokenizer\.json cannot be read \(.*\); (save it again|take another)"):
+    with pytest.raises(
+        DataError, match=r"tokenizer\.json cannot be read \(.*\); (save it again|take another)"
+    ):
         FileTokenizer(content)

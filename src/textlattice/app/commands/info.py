@@ -153,7 +153,9 @@ def _folder_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     if records.is_number(training.get("num_rows")):
         rows.append(("trained on", f"{number(training['num_rows'])} rows of {source.get('name', '?')}"))
     epoch, measure = records.part(training, "sum").get("epoch"), training.get("measure", "accuracy")
-    if isinstance(history, list) and isinstance(measure, str) and measure in MEASURES:  # folders of 0.1.0 name none
+    if (
+        isinstance(history, list) and isinstance(measure, str) and measure in MEASURES
+    ):  # folders of 0.1.0 name none
         chosen = [entry for entry in history if isinstance(entry, dict) and entry.get("epoch") == epoch]
         if chosen and records.is_number(chosen[0].get(measure)):
             rows.append((f"{MEASURES[measure]} on held-out training rows", percent(chosen[0][measure])))
