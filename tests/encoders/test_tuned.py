@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from encoders.models import DECODERS, write_bert, write_decoder, write_network
+from encoders.models import DECODERS, write_bert, write_decoder
 from tables.models import word_piece
 from textlattice import load
 from textlattice.batch.collate import Collator
@@ -17,11 +17,12 @@ from textlattice.batch.pyramid_collate import PyramidCollator
 from textlattice.batch.text_batch import map_arrays
 from textlattice.config import GraphConfig, PyramidConfig, TextConfig
 from textlattice.encoders import tuned as tuned_module
-from textlattice.encoders.language_model import open_encoder
+from textlattice.encoders.language_model import LanguageModelEncoder, open_encoder
 from textlattice.encoders.tuned import TunedEncoder
 from textlattice.errors import ConfigError, DataError
 from textlattice.presets import preset
 from textlattice.text.document import TextReader
+from textlattice.text.hf_tokenizer import FileTokenizer
 from textlattice.text.vocabulary import Vocabulary
 from textlattice.training.fit import fit
 from textlattice.training.save import predictor_of, save_trained
@@ -232,8 +233,8 @@ def test_rates_by_way():
 
 def test_a_language_model_that_takes_no_additions_is_refused(tmp_path):
     sizes = {"vocab_size": 13, "hidden_size": 16, "state_size": 4, "num_hidden_layers": 2}
-    write_network(tmp_path, transformers.MambaModel(transformers.MambaConfig(**sizes)), word_piece())
-    encoder = open_encoder(tmp_path, "mamba", num_layers=2)
+    network = transformers.MambaModel(transformers.MambaConfig(**sizes))  # a kind that no folder may hold
+    encoder = LanguageModelEncoder(network, FileTokenizer(json.dumps(word_piece()).encode()), num_layers=2)
     with pytest.raises(
         DataError, match=r"train.tune=lora cannot add to this language model \(.*train.tune=full"
     ):

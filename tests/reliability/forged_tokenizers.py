@@ -156,6 +156,10 @@ def _models(piece: dict, pairs: dict, scores: dict) -> Iterator[tuple[str, Any]]
     yield "with a number of 400 digits", of(piece, vocab={"[UNK]": 10**400})
     yield "with a number of 2^31", of(piece, vocab={"[UNK]": 2**31})
     yield "with a negative number", of(piece, vocab={"[UNK]": -1})
+    yield (
+        "with 16 million numbers that no token has",
+        of(piece, vocab=piece["model"]["vocab"] | {"x": 16_000_000}),
+    )
     yield "without its unknown token", of(piece, unk_token="[NONE]")
     yield "with words of a million letters", of(piece, max_input_chars_per_word=10**6)
     yield "with words of no letters", of(piece, max_input_chars_per_word=0)

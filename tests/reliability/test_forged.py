@@ -156,6 +156,43 @@ def test_records_are_shown_or_refused_in_one_line(tmp_path, capsys):
                 json.loads(ran.out)
 
 
+def test_one_line_of_an_error_keeps_who_and_what_to_do(tmp_path, capsys):
+    from textlattice.app.main import main
+
+    folder = tmp_path / ("long" * 50) / ("path" * 50) / ("\u202e" * 50)
+    folder.mkdir(parents=True)
+    assert main(["info", str(folder / "none")]) == 1
+    line = capsys.readouterr().err
+    assert len(line) <= 500
+    assert line.startswith("textlattice: ")
+    assert line.endswith("or train one with 'textlattice train SOURCE -o DIR'.\n")
+    assert " ... " in line
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    from textlattice.app.tokenizers import named_tokenizer
+    from textlattice.errors import ArtefactError, DataError
+    from textlattice.runtime.token_table import read_token_table
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ArtefactError, match="expected a plain file, got a pipe, a socket or a device; put"):
+        read_token_table(pipe)
+    with pytest.raises(DataError, match="expected a plain file, got a pipe, a socket or a device; put"):
+        named_tokenizer(str(pipe))
+
+
+def test_settings_on_the_command_line_of_any_length(capsys):
+    from textlattice.app.main import main
+
+    for value in ("9" * 5_000, "1e999", "[" * 50_000, "-" + "9" * 400, '{"a": 1}', "\x1b[2J"):
+        assert main(["info", "--preset", "tiny", "--set", f"model.channels={value}"]) == 1
+        line = capsys.readouterr().err
+        assert line.startswith("textlattice: model.channels must be ")
+        assert len(line) <= 500
+        assert line.count("\n") == 1
+
+
 def test_patterns():
     from textlattice.text.tokenizer_json import is_harmless
 

@@ -61,14 +61,15 @@ class LanguageModelEncoder:
                 f"model.num_states must lie in 1..{depth}, the layers of the language model, got {num_layers}."
             )
         rows = len(network.get_input_embeddings().weight)
-        if tokenizer.num_rows > rows:
+        self.before, self.after = tokenizer.frame()
+        largest = max([tokenizer.num_rows - 1, *self.before, *self.after])
+        if largest >= rows:
             raise DataError(
                 f"expected {TOKENIZER} to number its pieces below {rows:,}, the rows of the model's table, got "
-                f"{tokenizer.num_rows - 1:,}; take the tokenizer that the model was trained with."
+                f"{largest:,}; take the tokenizer that the model was trained with."
             )
         self.layers = [round(depth * (place + 1) / num_layers) for place in range(num_layers)]
         self.channels = int(network.config.hidden_size)
-        self.before, self.after = tokenizer.frame()
         limit = int(getattr(network.config, "max_position_embeddings", 0) or 0)
         limit = min(limit, _LONGEST) if limit > 0 else _LONGEST  # some models say 0 or -1 for none
         self.window = limit - len(self.before) - len(self.after) - _SPARE

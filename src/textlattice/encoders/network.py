@@ -66,6 +66,7 @@ def open_network(folder: Path, name: str) -> Any:
         DataError: The folder holds no model that can be run, or lacks weights that its hidden states depend on.
         MissingExtraError: The extra `hf` is not installed.
     """
+    where = f"{name}: {CONFIG}"
     with _library() as transformers:
         try:
             content = read_plain(folder / CONFIG, MAX_SETTINGS_BYTES, inside=folder)
@@ -74,12 +75,12 @@ def open_network(folder: Path, name: str) -> Any:
                 f"{name}: cannot be run (missing: {CONFIG}); expected {CONFIG} and weights as safetensors of a "
                 "model that transformers knows."
             ) from None
-        values = checked_settings(parse_settings(content, f"{name}/{CONFIG}"), f"{name}/{CONFIG}")
+        values = checked_settings(parse_settings(content, where), where)
         files = weight_files(name, folder)
         try:
             config = _config(transformers, values)
             shapes = {key: shape for path in files for key, shape in _shapes_of(path, folder).items()}
-            check_depth(config, shapes, f"{name}/{CONFIG}")
+            check_depth(config, shapes, where)
             kind = transformers.MODEL_MAPPING[type(config)]
             _check_sizes(_blank(kind, config), shapes)
             arrays = {key: array for path in files for key, array in _arrays_of(path, folder)}
@@ -164,7 +165,11 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
             blank = _blank(transformers.MODEL_MAPPING[type(config)], config)
             half = _reading_half(blank)
             shapes = {name: tuple(value.shape) for name, value in half.state_dict().items()}
-            _check_sizes(half, found)
+        except DataError as error:
+            reason = str(error).removeprefix(f"{SETTINGS}: ").rpartition("; ")[0]
+            raise ArtefactError(
+                f"{SETTINGS}: expected the settings of a language model, got: {reason}; save the model again."
+            ) from error
         except Exception as error:  # of the library, for whatever the file may say
             raise ArtefactError(
                 f"{SETTINGS}: expected the settings of a language model, got {type(error).__name__}: "
@@ -175,6 +180,10 @@ def network_of_files(files: Mapping[str, bytes]) -> Any:
             raise ArtefactError(
                 f"{WEIGHTS} does not fit {SETTINGS}: {short(strange)} differs; save the model again."
             )
+        try:
+            _check_sizes(half, found)
+        except DataError as error:
+            raise ArtefactError(f"{SETTINGS}: {error}") from error
         arrays = unpack_tensors(files[WEIGHTS], where=WEIGHTS)
         if wrong := [name for name, array in arrays.items() if array.dtype != np.float32]:
             raise ArtefactError(

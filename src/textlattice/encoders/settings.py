@@ -48,6 +48,7 @@ _LISTS = frozenset({"layer_types", "no_rope_layers", "pos_att_type", "eos_token_
 _TABLES = frozenset({"rope_parameters", "rope_scaling"})
 
 _MOST_LAYERS = 512
+_FEW_LAYERS = 64  # that are made without asking for weights first, so that what is missing is named
 _MOST = {
     **dict.fromkeys(
         (
@@ -107,7 +108,7 @@ def checked_settings(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def check_depth(config: Any, shapes: Mapping[str, Any], where: str) -> None:
-    """That there are weights for as many layers as the settings say, before any layer is made.
+    """That there are weights for as many layers as the settings say, if these are many, before any layer is made.
 
     Args:
         config: Settings as the library holds them.
@@ -119,7 +120,7 @@ def check_depth(config: Any, shapes: Mapping[str, Any], where: str) -> None:
     """
     depth = 1 if config.model_type == "albert" else config.num_hidden_layers  # its layers share their weights
     numbers = {part for name in shapes for part in name.split(".") if part.isdigit()}
-    if not isinstance(depth, int) or depth > max(len(numbers), 1):
+    if not isinstance(depth, int) or depth > max(len(numbers), _FEW_LAYERS):
         raise DataError(
             f"{where}: says {short(depth)} layers, the weights have {len(numbers)}; get the model again."
         )

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from textlattice.batch.pyramid_batch import Pieces, PieceWindows, PyramidBatch
 from textlattice.encoders.language_model import LanguageModelEncoder
 from textlattice.encoders.network import run_layers
+from textlattice.encoders.offline import offline
 from textlattice.errors import DataError, MissingExtraError
 
 _REMEMBERED = 3 * 2**30
@@ -96,7 +97,8 @@ def _with_additions(network: Any, rank: int) -> Any:
             "ignore"
         )  # of names that `transformers` changed, of matrices that stand the other way
         try:
-            return peft.get_peft_model(network, settings)
+            with offline():
+                return peft.get_peft_model(network, settings)
         except ValueError as error:
             raise DataError(
                 f"train.tune=lora cannot add to this language model ({' '.join(str(error).split())[:300]}); set "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt64
 
+from textlattice.artefact.model_files import open_plain
 from textlattice.artefact.output_file import writing
 from textlattice.artefact.tensors import pack_tensors, unpack_note, unpack_tensors
 from textlattice.config import TextConfig
@@ -91,11 +92,14 @@ def read_token_table(path: Path) -> TokenTable:
         DataError: What it holds is no table.
     """
     try:
-        content = path.read_bytes()
+        with open_plain(path) as file:
+            content = file.read()
     except OSError as error:
         raise ArtefactError(
             f"token table {path}: expected a file, got: {error.strerror or error}; check the path."
         ) from error
+    except DataError as error:
+        raise ArtefactError(f"token table {error}") from error
     try:
         arrays, note = unpack_tensors(content), unpack_note(content)
     except ArtefactError as error:

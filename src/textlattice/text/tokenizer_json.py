@@ -21,6 +21,7 @@ MAX_BYTES = 64 << 20
 """Longest file; the largest that we know have half of it."""
 
 _MOST_ID = 1 << 24
+_MOST_UNUSED = 100_000  # numbers below the largest that no token has
 _MOST_ADDED = 1 << 16
 _MOST_PARTS = 32
 _MOST_FRAME = 64
@@ -101,7 +102,16 @@ def check_tokenizer(content: bytes) -> dict[str, Any]:
         )
     model = values["model"]
     _check_model(model)
-    _check_added(values.get("added_tokens") or [])
+    added = values.get("added_tokens") or []
+    _check_added(added)
+    numbers = [entry["id"] for entry in added]
+    if isinstance(model["vocab"], dict):
+        numbers += model["vocab"].values()
+    if max(numbers, default=0) > len(model["vocab"]) + len(added) + _MOST_UNUSED:
+        raise DataError(
+            f"its largest number is {max(numbers):,} of {len(numbers):,} tokens, {_MOST_UNUSED:,} may be unused; "
+            "save it again."
+        )
     return values | {
         "model": {name: value for name, value in model.items() if not isinstance(value, list | dict)}
     }
