@@ -10,6 +10,7 @@ import pytest
 
 from textlattice.app.loading import load
 from textlattice.errors import ArtefactError, MissingExtraError
+from textlattice.runtime.onnx_sizes import OPERATORS
 from textlattice.runtime.training_texts import read_training_texts
 
 pytestmark = pytest.mark.slow  # the exporter alone takes ten seconds
@@ -172,3 +173,70 @@ def test_other_kinds_of_task_are_exported_whole(request, tmp_path, kind):
     assert exported.predict(texts) == trained.predict(texts)
     digests = read_training_texts(tmp_path / "exported")
     assert digests.tolist() == read_training_texts(source).tolist()
+
+
+VARIANTS = """
+import json, sys
+import numpy as np, torch
+from textlattice.batch.collate import Collator
+from textlattice.export import onnx
+from textlattice.models.cnn_gnn import CnnGnnClassifier
+from textlattice.presets import preset
+from textlattice.runtime.onnx_backend import OnnxBackend, graph_bounds
+from textlattice.runtime.onnx_graph import read_graph
+from textlattice.text.vocabulary import Vocabulary
+
+base, tiny = preset("base"), preset("tiny")
+table, wide = {"model.injected_channels": 24}, {"model.channels": 128, "model.char_channels": 96}
+variants = [  # settings, outputs, known words and n-grams, whether weights are drawn or as they begin
+    (base, 2, 50, True),
+    (base.with_settings({"model.graph_attention": False, **wide, **table}), 3, 50, True),
+    (tiny, 2, 50, False),
+    (tiny.with_settings({"graph.num_kept_edges": 0, "text.subword_lengths": ()}), 1, 0, False),
+    (tiny.with_settings({"model.num_heads": 1, "graph.num_random_edges": (0, 5), **table}), 500, 50, True),
+]
+seen = []
+for config, num_outputs, num_known, are_drawn in variants:
+    num_injected = 11 if config.model.injected_channels else 0
+    torch.manual_seed(0)
+    model = CnnGnnClassifier(
+        config, num_outputs=num_outputs, num_words=num_known, num_ngrams=num_known, num_injected=num_injected
+    ).eval()
+    if are_drawn:  # biases of zeros are left out of a graph
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data.copy_(0.1 * torch.randn_like(tensor))
+    words, injected = (np.arange(number, dtype=np.uint64) for number in (num_known, num_injected))
+    vocabulary = Vocabulary(words=words, ngrams=words, injected=injected)
+    batches = list(onnx._check_batches(Collator(text=config.text, graph=config.graph, vocabulary=vocabulary)))
+    files = onnx.export_model(model, batches[-1])
+    OnnxBackend(files, config, num_outputs)
+    for content in files.values():
+        nodes = read_graph(content, 10**6).nodes
+        assert 1.25 * len(nodes) < graph_bounds(config, num_outputs).nodes
+        seen += [[n.operator, len(n.inputs), sorted(n.attributes.items())] for n in nodes]
+print(json.dumps(seen))
+"""
+
+
+def test_every_variant_is_accepted_and_every_operator_in_the_list_is_written():
+    done = subprocess.run(
+        [sys.executable, "-c", VARIANTS],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = {}
+    for name, num_inputs, attributes in json.loads(done.stdout):
+        takes, values = written.setdefault(name, (set(), {}))
+        takes.add(num_inputs)
+        for key, value in attributes:
+            values.setdefault(key, set()).add(value)
+    assert written.keys() == OPERATORS.keys()
+    for name, operator in OPERATORS.items():
+        takes, values = written[name]
+        assert takes == set(operator.takes) or name == "Concat"  # as many as a token has slots
+        assert values.keys() == operator.attributes.keys(), name
+        for key, allowed in operator.attributes.items():
+            assert values[key] == set(allowed) or not allowed, (name, key)

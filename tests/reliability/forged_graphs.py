@@ -4,6 +4,7 @@ As a script it loads them with digests that agree and predicts, within limits of
 `forged_graphs.py export FOLDER`, `forged_graphs.py crafted FOLDER`, `forged_graphs.py mutated FOLDER FIRST LAST`.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -599,7 +600,8 @@ def mutated_graph(folder: Path, seed: int) -> Case:
         for _ in range(draw.choice([1, 1, 1, 2, 4])):
             change = draw.choice(_CHANGES)
             said.append(change.__name__.strip("_"))
-            change(model, draw)
+            with contextlib.suppress(ValueError, IndexError):  # the change before this left nothing to change
+                change(model, draw)
         content = model.SerializeToString()
     if not said or draw.random() < 0.1:
         change = draw.choice([_flip, _cut, _insert, _repeat, _overwrite])

@@ -281,7 +281,6 @@ class _Operator:
     attributes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-_REDUCE: dict[str, Any] = {"takes": (2,), "attributes": {"keepdims": (0, 1), "noop_with_empty_axes": (0,)}}
 OPERATORS = {
     **{name: _Operator(rule=_first, takes=(1,)) for name in ("Exp", "Not", "Relu")},
     **{name: _Operator(rule=_first, takes=(1,), attributes={"alpha": ()}) for name in ("Elu", "LeakyRelu")},
@@ -289,7 +288,12 @@ OPERATORS = {
         name: _Operator(rule=_broadcast, takes=(2,))
         for name in ("And", "Div", "Equal", "LessOrEqual", "Max", "Mul")
     },
-    **{name: _Operator(rule=_reduced, **_REDUCE) for name in ("ReduceMax", "ReduceMean", "ReduceSum")},
+    **{
+        name: _Operator(
+            rule=_reduced, takes=(2,), attributes={"keepdims": keeps, "noop_with_empty_axes": (0,)}
+        )
+        for name, keeps in (("ReduceMax", (0, 1)), ("ReduceMean", (0,)), ("ReduceSum", (0, 1)))
+    },
     "Add": _Operator(rule=_sum, takes=(2,)),
     "Cast": _Operator(rule=_first, takes=(1,), attributes={"to": (FLOAT, INT64, BOOL)}),
     "Clip": _Operator(rule=_first, takes=(2, 3)),
