@@ -99,7 +99,7 @@ def test_grounds_follow_the_weights():
 
 def test_the_head_says_label_and_probability():
     content = explanation_html(explanation("fine", ("fine", 1.0)))
-    assert "<h1>good &amp; new <small>(87.5 %)</small></h1>" in content
+    assert "<h1><bdi>good &amp; new</bdi> <small>(87.5 %)</small></h1>" in content
     assert "<title>Explanation: good &amp; new</title>" in content
     assert "the heaviest here is 1.0000" in content
 

@@ -34,6 +34,12 @@ def dead():
     return process.pid
 
 
+def write(path, content, before=lambda: None):
+    with writing(path) as stream:
+        before()
+        stream.write(content)
+
+
 def listing(folder):
     return {str(path): path.lstat().st_ino for path in folder.rglob("*")}
 
@@ -74,9 +80,14 @@ def test_until_it_is_complete_nobody_else_may_read_it(tmp_path, umask, beside):
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1)])
 def test_what_ends_in_an_error_leaves_the_former_file_alone(tmp_path, error):
     (tmp_path / "a.csv").write_bytes(FORMER)
-    with pytest.raises(type(error)), writing(tmp_path / "a.csv") as stream:
-        stream.write(CONTENT)
-        raise error
+
+    def fail():
+        with writing(tmp_path / "a.csv") as stream:
+            stream.write(CONTENT)
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
     assert os.listdir(tmp_path) == ["a.csv"]
     assert (tmp_path / "a.csv").read_bytes() == FORMER
 
@@ -93,17 +104,15 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
         pass
     assert os.listdir(tmp_path) == []
     with pytest.raises(DataError, match="/dev/full: cannot be written: No space left"):
-        with writing(Path("/dev/full")) as stream:
-            stream.write(CONTENT)
+        write(Path("/dev/full"), CONTENT)
 
 
 def test_a_pipe_whose_reader_goes_away_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = threading.Thread(target=lambda: (tmp_path / "pipe").open("rb").close())
     reader.start()
-    with pytest.raises(DataError, match="pipe: its reader went away"), writing(tmp_path / "pipe") as stream:
-        reader.join(30)
-        stream.write(CONTENT * 10)
+    with pytest.raises(DataError, match="pipe: its reader went away"):
+        write(tmp_path / "pipe", CONTENT * 10, before=lambda: reader.join(30))
 
 
 def test_another_group_gets_no_more_than_everybody(tmp_path, monkeypatch):

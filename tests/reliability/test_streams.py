@@ -1,9 +1,16 @@
-"""Closed and full streams: one plain line and exit code 1 where output was lost, and work that goes on where none was."""
+"""Closed and full streams: one plain line and exit code 1 where output was lost; where none was, the work is done."""
+
+from pathlib import Path
 
 import pytest
 
 from reliability.processes import run
 from reliability.streams import stream_cases
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full"),
+]
 
 
 @pytest.fixture

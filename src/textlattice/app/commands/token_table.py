@@ -187,6 +187,8 @@ def token_table(
                 )
     if model is None and not from_text and not lexicon:
         raise typer.BadParameter("give a language model, --from-text or --lexicon.", param_hint="'MODEL'")
+    if output.is_dir():
+        raise typer.BadParameter(f"expected a file, {output} is a folder.", param_hint="'--output'")
     output_place(output)
     from textlattice.tables.build import TableSettings, build_token_table
     from textlattice.tables.corpus import read_sources
