@@ -167,7 +167,7 @@ def kills(number: int) -> list[Part]:
     That is with the same bits in all that the model computes with and in the history of its choices, and nothing
     else left behind.
     """
-    parts = _crashes("R5", number)
+    parts = _parts_of("R5", number)
     return [part if "random" in part["part"] else part | {"bound": None} for part in parts]
 
 
@@ -176,7 +176,7 @@ def power_loss(number: int) -> list[Part]:
 
     Each state once: every operation not yet synced may have reached the disk or not. Nothing is drawn.
     """
-    return [part | {"bound": None} for part in _crashes("R6", number)]
+    return _unbounded(_parts_of("R6", number))
 
 
 def full_disks(number: int) -> list[Part]:
@@ -184,7 +184,40 @@ def full_disks(number: int) -> list[Part]:
 
     Limits on the length of a file grow in steps of so many bytes. Nothing is drawn.
     """
-    return [part | {"bound": None} for part in _crashes("R7", number)]
+    return _unbounded(_parts_of("R7", number))
+
+
+def users_files(seconds: int) -> list[Part]:
+    """R22: files of a user that have names of ours; a failure is one that is changed, or a command that ends otherwise.
+
+    Then reads of a folder that is replaced all the time, for so many seconds: a failure is one that raises or mixes two.
+    """
+    return _unbounded(_parts_of("R22", seconds, module="hostile_figures"))
+
+
+def forged(number: int) -> list[Part]:
+    """R23: models made to do harm, digests agreeing; a failure is a crash, a hang, a request, another error than ours.
+
+    A crafted one must be refused. Of graphs, so many are mutated at random: where weights alone changed they answer.
+    """
+    parts = _parts_of("R23", number, module="hostile_figures")
+    return [part if "random" in part["part"] else part | {"bound": None} for part in parts]
+
+
+def hostile_tables(number: int) -> list[Part]:
+    """R24: tables made to take memory or time; a failure is 450 MB more than before, or a row neither read nor reported."""
+    return _unbounded(_parts_of("R24", number, module="hostile_figures"))
+
+
+def processes(number: int) -> list[Part]:
+    """R25: streams, signals, so many forks; a failure is another end than expected, a hang, or user data left behind."""
+    parts = _parts_of("R25", number, module="hostile_figures")
+    return [part if "forked" in part["part"] else part | {"bound": None} for part in parts]
+
+
+def _unbounded(parts: list[Part]) -> list[Part]:
+    """Parts of which nothing is drawn at random."""
+    return [part | {"bound": None} for part in parts]
 
 
 def neighbours(number: int) -> list[Part]:
@@ -278,6 +311,10 @@ FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
     "R13": (neighbours, 10_000),
     "R14": (linear_cost, 5),
     "R15": (larger_than_memory, 400),
+    "R22": (users_files, 60),
+    "R23": (forged, 10_000),
+    "R24": (hostile_tables, 1),
+    "R25": (processes, 200),
 }
 """Of each figure the function, and the number it is called with unless another is asked for."""
 
@@ -400,9 +437,9 @@ def _child(function: str, **arguments: Any) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _crashes(figure: str, number: int) -> list[Part]:
-    """The parts of a figure of `tests/reliability/crash_figures.py`, a process whose children are killed."""
-    words = [sys.executable, "-m", "reliability.crash_figures", figure, str(number)]
+def _parts_of(figure: str, number: int, *, module: str = "crash_figures") -> list[Part]:
+    """The parts of a figure of `tests/reliability`, a process of its own whose children may be killed."""
+    words = [sys.executable, "-m", f"reliability.{module}", figure, str(number)]
     parts = []
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=TESTS) as process:
         assert process.stdout is not None

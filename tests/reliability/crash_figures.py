@@ -68,9 +68,9 @@ def full_disks(number: int) -> Parts:
 FIGURES = {"R5": kills, "R6": power_loss, "R7": full_disks}
 
 
-def main(figure: str, number: int) -> None:
+def show(parts: Parts) -> None:
     """Prints the parts of a figure as they are done."""
-    for part, work in FIGURES[figure](number):
+    for part, work in parts:
         start = time.perf_counter()
         tally = work()
         seconds = round(time.perf_counter() - start, 1)
@@ -82,4 +82,4 @@ def main(figure: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    show(FIGURES[sys.argv[1]](int(sys.argv[2])))

@@ -121,18 +121,20 @@ def outcomes(kind, place):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def is_refused(case):
+    """Whether a case was refused in one line of ours, within memory, and asked nobody outside."""
+    said = case["said"]
+    in_one_line = said is not None and not said.startswith("not ours") and "\n" not in said
+    return in_one_line and case["outside"] == [] and case["kilobytes"] < 400_000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tokenizers", "settings", "weights", "folders"])
 def test_what_is_forged_is_refused_in_one_line(kind, tmp_path):
     write_bert(tmp_path / "bert")
     found = outcomes(kind, tmp_path)
     assert len(found) > 40
-    for case in found:
-        assert case["said"] is not None, case["name"]
-        assert not case["said"].startswith("not ours"), case
-        assert "\n" not in case["said"], case
-        assert case["outside"] == [], case
-        assert case["kilobytes"] < 400_000, case
+    assert [case for case in found if not is_refused(case)] == []
 
 
 @pytest.mark.slow

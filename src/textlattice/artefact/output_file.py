@@ -155,7 +155,8 @@ def writing(path: Path) -> Iterator[io.BufferedWriter]:
 @contextmanager
 def _closing(raw: NamedOutput) -> Iterator[io.BufferedWriter]:
     """A buffer before a file, closed at the end; what it holds when the body fails is discarded."""
-    with io.BufferedWriter(raw) as stream:
+    unbuffered: Any = raw  # the type of a writer is that of what it writes to, and no other fits it
+    with io.BufferedWriter(unbuffered) as stream:
         try:
             yield stream
         except BaseException:
