@@ -1,5 +1,4 @@
 import csv
-import datetime
 import io
 import json
 import sys
@@ -321,7 +320,7 @@ def test_parquet_column_without_python_values(tmp_path):
     path = write_parquet(tmp_path, text=["a"], time=pa.array([1], pa.timestamp("ns")))
     (row,) = read_table(path, require_label=False, keep_columns=True).rows
     assert row.columns is not None
-    assert isinstance(row.columns["time"], str | datetime.datetime)
+    assert str(row.columns["time"]) == "1970-01-01 00:00:00.000000001"  # with pandas or without
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

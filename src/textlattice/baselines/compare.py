@@ -39,6 +39,8 @@ OURS = "textlattice"
 MOST_TEST_ROWS = 10_000
 MAX_COMPARED_LABELS = 1_000
 """Labels that are compared on; a baseline keeps a weight of each n-gram for each."""
+MAX_COMPARED_ORDERED_LABELS = 100
+"""The same where labels have an order: agreement is counted over all pairs of them, of each row."""
 _SURE_TOKEN = re.compile("[A-Za-z0-9]")
 _WORDS = {"macro_f1": "macro F1", "quadratic_weighted_kappa": "quadratic weighted kappa"}
 
@@ -195,6 +197,8 @@ def compare(
     texts, labels, test_texts, test_labels = _parts(table, test, task, seed)
     check_num_labels(len({name for label in labels for name in each_label(label)}), MAX_COMPARED_LABELS)
     first_task = task_of(labels, task, label_order)
+    if first_task.kind == "ordinal":
+        check_num_labels(len(first_task.labels), MAX_COMPARED_ORDERED_LABELS)
     slices = selection_slices(texts, labels, config)
     fit_rows, selection, more = (
         LabelledTexts([texts[row] for row in chosen], [labels[row] for row in chosen]) for chosen in slices

@@ -188,8 +188,8 @@ def _affordable(config: Config, num_tokens: Int[np.ndarray, " num_texts"], progr
     except TextTooLongError as error:
         raise error.at(place) from None
     used = num_tokens[num_tokens > 0]
-    most = max(1, int(MOST_STEP_TOKENS / max(1.0, float(used.mean())))) if len(used) else 1
-    if config.train.batch_size_for(len(used)) <= most:
+    most = max(1, MOST_STEP_TOKENS * len(used) // max(1, int(used.sum())))
+    if not len(used) or config.train.batch_size_for(len(used)) <= most:
         return config
     progress.note(f"memory: texts of {used.mean():,.0f} tokens on average are trained on {most} at a time")
     return dataclasses.replace(config, train=dataclasses.replace(config.train, batch_size=most))

@@ -17,6 +17,8 @@ TaskChoice = Literal["auto", "single", "multi", "ordinal"]
 """A kind of task, or `auto`: `multi` where a row has a list of labels, else `single`."""
 MAX_LABELS = 5_000
 """Labels that a training takes; so many, and tables of so many rows, are trained on within some 4 GB."""
+MAX_ORDERED_LABELS = 1_000
+"""The same where labels have an order: agreement is counted over all pairs of them."""
 MAX_CELLS = 100_000_000
 """Rows times labels where a text may have any number of them, for each pair has a target and a weight."""
 _MAX_NAME_BYTES = MAX_JSON_BYTES - 200_000  # beside the other settings
@@ -42,8 +44,9 @@ def task_of(
 
     Raises:
         ConfigError: An order is given and the kind is not `ordinal`.
-        DataError: There are fewer than two labels or more than `MAX_LABELS`, more than `MAX_CELLS` pairs of row and
-            label, names that a model folder has no room for, a list where one label is asked for, or no order is known.
+        DataError: There are fewer than two labels or more than `MAX_LABELS` (`MAX_ORDERED_LABELS` in an order), more
+            than `MAX_CELLS` pairs of row and label, names that a model folder has no room for, a list where one label
+            is asked for, or no order is known.
     """
     progress = progress or Progress()
     check_num_labels(len({name for label in labels for name in each_label(label)}))
@@ -59,6 +62,8 @@ def task_of(
             f"an order of labels is for the task ordinal, got it for {kind}; say --task ordinal or leave it out."
         )
     counts = Counter(name for label in labels for name in set(each_label(label)))
+    if kind == "ordinal":
+        check_num_labels(len(counts), MAX_ORDERED_LABELS)
     if len(counts) < 2:
         found = f"only {next(iter(counts))!r} in {len(labels)} rows" if counts else _no_labels(labels)
         raise DataError(f"training needs rows of two or more labels, got {found}; check the label column.")
