@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from reliability.cells import STEERING, steering_cases
 from textlattice.app import terminal
 from textlattice.data.rows import Reject
 
@@ -121,6 +122,20 @@ def test_json_holds_arrays_and_refuses_what_it_cannot(capsys):
     assert json.loads(capsys.readouterr().out)["a"] == [1, 2]
     with pytest.raises(TypeError, match="set is no JSON value"):
         terminal.print_json({1})
+
+
+@pytest.mark.parametrize(("name", "text"), list(steering_cases()))
+def test_json_and_lines_hold_no_character_that_steers_a_terminal(name, text):
+    shown = terminal.json_text({text: [text]}, indent=2)
+    assert not set(STEERING) & set(shown)
+    assert json.loads(shown) == {text: [text]}
+    assert not set(STEERING) & set(terminal.printable(text))
+
+
+def test_json_keeps_letters_of_all_scripts_readable():
+    text = "日本 é ⚽ שלום مرحبا a\u0301 🎉\u3000x"
+    assert terminal.json_text(text) == f'"{text}"'
+    assert json.loads(terminal.json_text("\ud800")) == "\ud800"
 
 
 def test_rejects_are_counted_and_the_first_shown(capsys):

@@ -144,3 +144,12 @@ def test_spelled_tokens_have_a_table():
     assert re.sub(r"<[^>]+>", " ", row).split() == ["g", "o", "o", "d", "+2.0000"]
     assert "-0.5000, from 4 to 5" in row
     assert "character by character" in content
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u2067", "\u200f"])
+def test_a_label_or_name_reorders_nothing_beside_it(sign):
+    label = f"a{sign}b"
+    content = explanation_html(explanation("fine", ("fine", 1.0), label=label), {label: 0.5})
+    title = content.partition("<title>")[2].partition("</title>")[0]
+    assert title == f"Explanation: a\\u{ord(sign):04x}b"
+    assert content.count(sign) == content.count(f"<bdi>a{sign}b</bdi>") == 3
