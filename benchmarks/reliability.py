@@ -190,7 +190,7 @@ def full_disks(number: int) -> list[Part]:
 def users_files(seconds: int) -> list[Part]:
     """R22: files of a user that have names of ours; a failure is one that is changed, or a command that ends otherwise.
 
-    Then reads of a folder that is replaced all the time, for so many seconds: a failure is one that raises or mixes two.
+    Then reads of a folder that is replaced all the time, for so many seconds; one that raises or mixes two failed.
     """
     return _unbounded(_parts_of("R22", seconds, module="hostile_figures"))
 
@@ -205,12 +205,12 @@ def forged(number: int) -> list[Part]:
 
 
 def hostile_tables(number: int) -> list[Part]:
-    """R24: tables made to take memory or time; a failure is 450 MB more than before, or a row neither read nor reported."""
+    """R24: tables made to take memory or time; a failure is 450 MB more than before, or a lost row."""
     return _unbounded(_parts_of("R24", number, module="hostile_figures"))
 
 
 def processes(number: int) -> list[Part]:
-    """R25: streams, signals, so many forks; a failure is another end than expected, a hang, or user data left behind."""
+    """R25: streams, signals, so many forks; a failure is another end than expected or data left behind."""
     parts = _parts_of("R25", number, module="hostile_figures")
     return [part if "forked" in part["part"] else part | {"bound": None} for part in parts]
 
