@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textlattice.config.graph import MAX_DEGREE
+from textlattice.config import MAX_DEGREE
 from textlattice.runtime.onnx_graph import BOOL, FLOAT, INT64, Dims, GraphFault, Node, OnnxGraph
 
 FREE = None
