@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 from textlattice.artefact.lock import is_alive
 from textlattice.errors import DataError
@@ -115,7 +115,7 @@ def output_place(path: Path) -> Place:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[io.BufferedWriter]:
+def writing(path: Path) -> Iterator[BinaryIO]:
     """A stream of bytes that becomes the file when the block ends well, and vanishes if not.
 
     A new file gets the permissions that the umask leaves. A file that was there passes on its permission bits, and its
@@ -153,7 +153,7 @@ def writing(path: Path) -> Iterator[io.BufferedWriter]:
 
 
 @contextmanager
-def _closing(raw: NamedOutput) -> Iterator[io.BufferedWriter]:
+def _closing(raw: NamedOutput) -> Iterator[BinaryIO]:
     """A buffer before a file, closed at the end; what it holds when the body fails is discarded."""
     unbuffered: Any = raw  # the type of a writer is that of what it writes to, and no other fits it
     with io.BufferedWriter(unbuffered) as stream:
