@@ -312,9 +312,9 @@ FIGURES: dict[str, tuple[Callable[[int], list[Part]], int]] = {
     "R14": (linear_cost, 5),
     "R15": (larger_than_memory, 400),
     "R22": (users_files, 60),
-    "R23": (forged, 10_000),
+    "R23": (forged, 2_000),
     "R24": (hostile_tables, 1),
-    "R25": (processes, 200),
+    "R25": (processes, 100),
 }
 """Of each figure the function, and the number it is called with unless another is asked for."""
 
