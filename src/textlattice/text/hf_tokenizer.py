@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from textlattice.errors import DataError, MissingExtraError
+from textlattice.errors import DataError, MissingExtraError, TextTooLongError
 from textlattice.text.words import Bounds, check_num_tokens
 
 TOKENIZER = "tokenizer.json"
+MOST_BYTES = 10_000_000
+"""Bytes of UTF-8 that are cut as one text: the library takes up to some 300 for each, and ends the process where memory
+does not suffice."""
 
 
 class FileTokenizer:
@@ -56,19 +59,26 @@ class FileTokenizer:
         """Start and end offset of each token, in characters; tokens are disjoint and in order.
 
         Raises:
-            TextTooLongError: There are more than `MOST_TOKENS`.
+            TextTooLongError: There are more than `MOST_TOKENS`, or the text has more than `MOST_BYTES`.
         """
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        check_num_tokens(len(encoding))
+        encoding = self._encode(text)
         spans = self._spans(text, encoding.offsets)
         starts, ends = ([span[place] for span in spans] for place in (1, 2))
         return np.array(starts, np.int32), np.array(ends, np.int32)
 
     def pieces(self, text: str) -> tuple[Int64[np.ndarray, " num_pieces"], Int64[np.ndarray, " num_tokens"]]:
         """Numbers of all pieces that the tokenizer makes of a text, and which of them each token is."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._encode(text)
         places = [place for place, _, _ in self._spans(text, encoding.offsets)]
         return np.array(encoding.ids, np.int64), np.array(places, np.int64)
+
+    def _encode(self, text: str) -> Any:
+        num_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if num_bytes > MOST_BYTES:
+            raise TextTooLongError(f"{num_bytes:,}", f"{MOST_BYTES:,} bytes for a tokenizer file")
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        check_num_tokens(len(encoding))
+        return encoding
 
     def frame(self) -> tuple[list[int], list[int]]:
         """Numbers of the special tokens that the tokenizer sets before and behind a text."""
