@@ -8,8 +8,9 @@ from textlattice.app.terminal import warn
 from textlattice.data.records import RowFault
 from textlattice.errors import TextTooLongError
 from textlattice.task import Label, Task, TaskKind, each_label
+from textlattice.text import words
 from textlattice.text.document import TextReader
-from textlattice.text.words import MOST_TOKENS, check_num_tokens
+from textlattice.text.words import check_num_tokens
 
 _GROWTH = {"none": 1, "nfc": 3, "nfkc": 18}
 """Characters that a Unicode form makes of one, at most."""
@@ -38,13 +39,14 @@ def report_seen(num_seen: int | None, num_rows: int, source: str) -> None:
         )
 
 
-def too_long(reader: TextReader, most: int = MOST_TOKENS) -> Callable[[str], RowFault | None]:
+def too_long(reader: TextReader, most: int | None = None) -> Callable[[str], RowFault | None]:
     """What says why a text has too many tokens, if it has; only a text that might is cut for it.
 
     Args:
         reader: Cuts texts.
-        most: Tokens at most.
+        most: Tokens at most; None takes those that are read.
     """
+    most = words.MOST_TOKENS if most is None else most
     growth = _GROWTH[reader.config.normalisation] if reader.config.tokenizer == "words" else _FILE_GROWTH
 
     def fault_of(text: str) -> RowFault | None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from textlattice.errors import DataError, MissingExtraError
+from textlattice.errors import DataError, MissingExtraError, TextTooLongError
 from textlattice.text.tokenizer_json import check_tokenizer
 from textlattice.text.words import Bounds, check_num_tokens
 
 TOKENIZER = "tokenizer.json"
+MOST_BYTES = 10_000_000
+"""Bytes of UTF-8 that are cut as one text: the library takes up to some 300 for each, and ends the process where memory
+does not suffice."""
 _PROBE = "a \u0378\u00e9\u6f22\U0001f642\n1!"
 
 
@@ -107,10 +110,9 @@ class FileTokenizer:
         """Start and end offset of each token, in characters; tokens are disjoint and in order.
 
         Raises:
-            TextTooLongError: There are more than `MOST_TOKENS`.
+            TextTooLongError: There are more than `MOST_TOKENS`, or the text has more than `MOST_BYTES`.
         """
         encoding = self._encode(text)
-        check_num_tokens(len(encoding))
         spans = self._spans(text, encoding.offsets)
         starts, ends = ([span[place] for span in spans] for place in (1, 2))
         return np.array(starts, np.int32), np.array(ends, np.int32)
@@ -126,8 +128,13 @@ class FileTokenizer:
         return frame_of(self._encode("a", framed=True))
 
     def _encode(self, text: str, *, framed: bool = False) -> Any:
+        num_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if num_bytes > MOST_BYTES:
+            raise TextTooLongError(f"{num_bytes:,}", f"{MOST_BYTES:,} bytes for a tokenizer file")
         with calling_library():
-            return self._tokenizer.encode(text, add_special_tokens=framed)
+            encoding = self._tokenizer.encode(text, add_special_tokens=framed)
+        check_num_tokens(len(encoding))
+        return encoding
 
     def _spans(self, text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
         """Number, start and end of the pieces that are tokens."""

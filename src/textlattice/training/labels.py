@@ -84,12 +84,13 @@ def task_of(
     return Task(kind=kind, labels=names, priors=tuple(shares.tolist()), cut_points=tuple(cut_points))
 
 
-def check_num_labels(num_labels: int, most: int = MAX_LABELS) -> None:
-    """Does nothing where so many labels can be told apart.
+def check_num_labels(num_labels: int, most: int | None = None) -> None:
+    """Does nothing where there are no more than `most` labels, or `MAX_LABELS`.
 
     Raises:
         DataError: They are too many.
     """
+    most = MAX_LABELS if most is None else most
     if num_labels > most:
         raise DataError(
             f"expected at most {most:,} labels, got {num_labels:,}; check the label column, or leave rare labels out."
