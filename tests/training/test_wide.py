@@ -183,7 +183,7 @@ def test_a_share_of_every_stratum_is_fitted_where_all_would_take_too_much(rows, 
     first, again, other = (fitter.fit(0.3, Progress()) for fitter in fitters)
     assert fitters[0].matrix.nnz <= whole.matrix.nnz // 2
     assert 14 <= first.num_rows <= 21
-    share = fitters[0].regressions.positive.mean()
+    share = fitters[0].regressions.problem(0)[0].mean()
     assert min(share, 1 - share) == pytest.approx(0.25, abs=0.05)
     assert np.array_equal(first.ngrams, whole.ngrams)  # known are those of all documents
     assert np.array_equal(first.weight, again.weight)
