@@ -205,7 +205,7 @@ def forged(number: int) -> list[Part]:
 
 
 def hostile_tables(number: int) -> list[Part]:
-    """R24: tables made to take memory or time; a failure is 450 MB more than before, or a lost row."""
+    """R24: tables made to take memory or time; a failure is 600 MB more than before, or a lost row."""
     return _unbounded(_parts_of("R24", number, module="hostile_figures"))
 
 
