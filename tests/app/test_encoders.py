@@ -46,7 +46,7 @@ def test_from_a_language_model_to_an_explanation(cli, bert, reviews, tmp_path):
     page = tmp_path / "page.html"
     assert "about 2 tokens" in cli("explain", folder, "--text", "a hopeless film", "--html", page).out
     assert (
-        f'<tr><td>1 token</td><td class="number">{100 * told["scale_weights"][0]:.1f} %</td>'
+        f'<tr><td><bdi>1 token</bdi></td><td class="number">{100 * told["scale_weights"][0]:.1f} %</td>'
         in page.read_text()
     )
     assert "parameters of the language model" in cli("info", folder).out

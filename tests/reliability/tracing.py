@@ -94,6 +94,8 @@ def trace(
             continue
         if arguments.endswith(" = -1 EEXIST (File exists)"):
             continue
+        if "O_TMPFILE" in arguments:  # it has no name; a call that gives it one is seen
+            continue
         for text in _TEXT.finditer(arguments):
             start = text["here"] or text["folder"] or str(cwd)
             written.add(Path(os.path.normpath(Path(start) / text["path"])))
