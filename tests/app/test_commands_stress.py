@@ -54,7 +54,7 @@ def test_figures_of_a_model_and_of_a_baseline(cli, tiny_folder, reviews, tmp_pat
     for name in ("accuracy", "accuracy_under_attack"):
         assert f'<td class="number">{100 * ours["attack"][name]:.1f} %</td>' in content
     strongest = ours["families"]["typo"]["points"][-1]
-    row = content[content.index("<tr><td>typo</td>") :]
+    row = content[content.index("<tr><td><bdi>typo</bdi></td>") :]
     row = row[: row.index("</tr>")]
     for name in ("accuracy", "macro_f1", "flip_rate", "always_right"):
         assert f">{100 * strongest[name]:.1f} %<" in row
