@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
+from generated import write_or_check
 from textlattice.app.main import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
@@ -146,14 +147,7 @@ def _example(part: str) -> str:
 
 def main() -> int:
     """Writes the page, or checks it; the exit status."""
-    text = page()
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print("docs/cli.md differs from the commands; run: make docs", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page(), "docs/cli.md differs from the commands; run: make docs")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generated import write_or_check
 from textlattice import errors
 
 ROOT = Path(__file__).parent.parent
@@ -169,14 +170,8 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     """Writes the page, or with `--check` compares it."""
-    text = page(messages())
-    if sys.argv[1:] == ["--check"]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(f"{PAGE.relative_to(ROOT)} is not what the source says; run: make docs", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    differs = f"{PAGE.relative_to(ROOT)} is not what the source says; run: make docs"
+    return write_or_check(PAGE, page(messages()), differs)
 
 
 if __name__ == "__main__":

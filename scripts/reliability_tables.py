@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # the tables that the tests hold the co
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from fault_table import FAULTS, FORMATS, by_format  # noqa: E402
+from generated import write_or_check  # noqa: E402
 from records import RESULTS, entries  # noqa: E402
 
 COLUMNS = [form for form in FORMATS if form != "tsv"]  # tsv is as csv
@@ -98,15 +99,8 @@ def filled(page: str) -> str:
 
 def main() -> int:
     """Writes the page, or checks it; the exit status."""
-    page = PAGE.read_text(encoding="utf-8")
-    text = filled(page)
-    if "--check" in sys.argv[1:]:
-        if page != text:
-            print("docs/reliability.md differs from its tables; run: make docs", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    text = filled(PAGE.read_text(encoding="utf-8"))
+    return write_or_check(PAGE, text, "docs/reliability.md differs from its tables; run: make docs")
 
 
 if __name__ == "__main__":
