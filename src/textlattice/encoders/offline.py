@@ -4,22 +4,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SWITCHES = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-"""Read by `huggingface_hub` at each request, and by `transformers` through it, as attributes of its `constants`."""
-
 _lock = threading.Lock()
 _inside = 0
-_before: dict[str, object] = {}
+_before = False
 
 
 @contextmanager
 def offline() -> Iterator[None]:
     """In its body, and in that of any other thread meanwhile, each request to the hub raises an error of that library.
 
-    What the switches said before holds again once the last body is left. Where the library is not installed nothing is
+    What the switch said before holds again once the last body is left. Where the library is not installed nothing is
     done.
     """
-    global _inside
+    global _inside, _before
     try:
         from huggingface_hub import constants
     except ImportError:
@@ -28,14 +25,12 @@ def offline() -> Iterator[None]:
     with _lock:
         _inside += 1
         if _inside == 1:
-            _before.update({name: getattr(constants, name) for name in _SWITCHES})
-        for name in _SWITCHES:
-            setattr(constants, name, True)
+            _before = constants.HF_HUB_OFFLINE
+        constants.HF_HUB_OFFLINE = True  # read at each request, by `transformers` too
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
             if not _inside:
-                for name in _SWITCHES:
-                    setattr(constants, name, _before[name])
+                constants.HF_HUB_OFFLINE = _before
