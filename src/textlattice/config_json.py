@@ -14,6 +14,18 @@ ConfigT = TypeVar("ConfigT")
 _LARGEST = 2**63 - 1
 
 
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """One object of a JSON text, for `json.loads(..., object_pairs_hook=distinct_keys)`.
+
+    Raises:
+        ValueError: A key stands twice in it, so what it says depends on who reads it.
+    """
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key that stands twice in one object")
+    return values
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Plain JSON values of a config dataclass."""
     return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from textlattice.artefact.lock import is_alive as _alive
+from textlattice.config_json import distinct_keys
 from textlattice.errors import ArtefactError
 
 FORMAT_VERSION = 1
@@ -524,20 +525,13 @@ def _check_length(path: Path, num_bytes: int, most_bytes: int | None) -> None:
 def _parse_json(content: bytes, path: Path) -> Any:
     _check_length(path, len(content), MAX_JSON_BYTES)
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_distinct)
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path}: expected JSON, got: {error}; copy or save the model again.") from error
 
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name}, which JSON has not")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key that stands twice in one object")
-    return values
 
 
 def _format_of(manifest: object) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from textlattice.config_json import distinct_keys
 from textlattice.errors import DataError
 
 MAX_BYTES = 64 << 20
@@ -86,7 +87,7 @@ def check_tokenizer(content: bytes) -> dict[str, Any]:
             f"expected at most {MAX_BYTES:,} bytes, got {len(content):,}; take another tokenizer."
         )
     try:
-        values = json.loads(content.decode("utf-8"), object_pairs_hook=_distinct)
+        values = json.loads(content.decode("utf-8"), object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON, got: {' '.join(str(error).split())[:200]}; save it again.") from None
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
@@ -424,10 +425,3 @@ def _check_added(added: Any) -> None:
 
 def _is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MOST_ID
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key that stands twice in one object")
-    return values
