@@ -51,7 +51,7 @@ def read_while_replaced(seconds: float, num_readers: int, *, pause: float = 0.0)
 
 
 def _files(number: int) -> dict[str, bytes]:
-    """Files that tell which folder they are of; how many, and how long, changes too."""
+    """Files that name their folder; their number and length change too."""
     content = b"%d " % number
     names = ["config.json", "model.bin", *(f"part{place}" for place in range(number % 3))]
     return {name: content * (1 + number % 5000) for name in names}

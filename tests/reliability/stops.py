@@ -29,7 +29,7 @@ class StopCase:
 
     @property
     def code(self) -> int:
-        """How the process has to end, as `subprocess` tells it."""
+        """How the process has to end, as `subprocess` reports it."""
         return -self.number if self.number == signal.SIGKILL else 128 + self.number
 
 

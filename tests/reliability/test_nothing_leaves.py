@@ -38,7 +38,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def run(home, tmp_path):
-    """Runs one program as that user; fails where it reached out, or wrote elsewhere than it was told to."""
+    """Runs one program as that user; fails if it reached out, or wrote anywhere it was not asked to."""
 
     def run(*words, named=(), given="", program=COMMAND, status=0):
         env = {

@@ -1,4 +1,4 @@
-"""Records that stand beside a model or a table: JSON that anybody may have written, read for what can be shown."""
+"""The record of a model or a table: JSON that anybody may have written, read for what can be shown."""
 
 import math
 from typing import Any

@@ -77,7 +77,7 @@ def _take(lock: Path) -> int:
 def _put(lock: Path) -> None:
     """A lock file that nobody holds yet, unless something is there.
 
-    It is signed before it gets its name, so that no crash leaves one that nobody can tell from a user's own file.
+    It is signed before it gets its name, so that no crash leaves one that looks like a user's own file.
     """
     if os.path.lexists(lock):
         return

@@ -84,9 +84,9 @@ def open_network(folder: Path, name: str) -> Any:
             kind = transformers.MODEL_MAPPING[type(config)]
             _check_sizes(_blank(kind, config), shapes)
             arrays = {key: array for path in files for key, array in _arrays_of(path, folder)}
-            network, told = _filled(kind, config, arrays)
+            network, report = _filled(kind, config, arrays)
             half = _reading_half(network).eval()
-            unset = {key: value for key, value in network.named_parameters() if key in told["missing_keys"]}
+            unset = {key: value for key, value in network.named_parameters() if key in report["missing_keys"]}
             lacking = _heard(half, unset)
         except DataError:
             raise
@@ -228,10 +228,10 @@ def _check_sizes(blank: Any, shapes: Mapping[str, Sequence[int]]) -> None:
 
 
 def _filled(kind: Any, config: Any, arrays: dict[str, np.ndarray]) -> tuple[Any, dict[str, Any]]:
-    """A network with these weights, whose memory it takes over, and what the library tells of it."""
+    """A network with these weights, whose memory it takes over, and what the library reports about loading it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of what there are no weights for, such as a pooling that nobody reads
-        network, told = kind.from_pretrained(
+        network, report = kind.from_pretrained(
             None,  # no place: it takes what it is given
             config=config,
             state_dict={name: torch.from_numpy(array) for name, array in arrays.items()},
@@ -240,12 +240,12 @@ def _filled(kind: Any, config: Any, arrays: dict[str, np.ndarray]) -> tuple[Any,
             dtype=torch.float32,
             output_loading_info=True,
         )
-    return network, told
+    return network, report
 
 
 @contextmanager
 def _library() -> Iterator[Any]:
-    """The library, which in the body tells nothing, draws no bars and asks nobody."""
+    """The library; while the body runs it logs nothing, draws no bars and makes no requests."""
     with no_compiler_cache():
         try:
             import transformers

@@ -1,7 +1,7 @@
 """The bytes of an ONNX file to a graph, and that graph to the bytes that ONNX Runtime is given in their place.
 
 Only what `export` writes is read: a field that it does not write (a subgraph, a function, a tensor in another file, a
-sparse tensor, a sequence) is refused. Since the graph is then written anew, ONNX Runtime sees what was checked and
+sparse tensor, a sequence) is refused. Since the graph is then written again, ONNX Runtime sees what was checked and
 nothing else. No number of a file is believed before it fits the bytes that are there.
 
 Source: the messages of `onnx.proto`, in the wire format of protocol buffers.

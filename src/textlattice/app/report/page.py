@@ -64,7 +64,7 @@ def shown(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """The same, in an element of its own direction: no character of it reorders what stands beside it."""
+    """The same, in an element of its own direction: none of its characters can reorder the text around it."""
     return f"<bdi>{shown(text)}</bdi>"
 
 
