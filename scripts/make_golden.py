@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import textlattice
-from textlattice.artefact.folder import FORMAT_VERSION
+from textlattice.artefact.manifest import FORMAT_VERSION
 from textlattice.presets import preset
 from textlattice.training.fit import fit
 from textlattice.training.save import save_trained

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
     from textlattice.runtime.token_table import TokenTable
+
+hypothesis.settings.register_profile("textlattice", deadline=None)  # two processes share the machine
+hypothesis.settings.load_profile("textlattice")
 
 STEMS = """hope joy care use thank fear harm help power taste end color grace play mind rest skill thought
 time truth art cheer event faith fruit law mercy peace pain need"""

@@ -26,7 +26,7 @@ class Task:
 
     Args:
         kind: `single`: exactly one label a text. `multi`: any number of them, one logit each. `ordinal`: one of
-            several in an order, told by one latent score.
+            several in an order, all read off one latent score.
         labels: Names, in the order of the logits, or ascending where they have an order; at least two.
         priors: Share of the training rows with each label; the probabilities of an empty text.
         temperature: Logits are divided by it, the distance from a cut point likewise; fitted on the calibration slice.

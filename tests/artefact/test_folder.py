@@ -263,7 +263,7 @@ def test_reading_while_another_process_replaces_it_all_the_time(pause):
 
 def test_a_number_that_the_system_gives_again_is_not_taken_for_the_same_folder(tmp_path, monkeypatch):
     """A reader stops in the middle of opening; the folder is replaced until its number comes again, if it can."""
-    path, opened = tmp_path / "model", module._open_regular
+    path, opened = tmp_path / "model", module.open_file
     write_folder(path, OLD)
     first, again = path.stat().st_ino, []
 
@@ -274,14 +274,14 @@ def test_a_number_that_the_system_gives_again_is_not_taken_for_the_same_folder(t
                 again.append(path.stat().st_ino)
         return opened(file)
 
-    monkeypatch.setattr(module, "_open_regular", slowly)
+    monkeypatch.setattr(module, "open_file", slowly)
     assert read_folder(path).files == NEW
     assert again
     assert first not in again  # it is held open
 
 
 def test_reading_gives_up_after_a_time(tmp_path, monkeypatch):
-    path, opened = tmp_path / "model", module._open_regular
+    path, opened = tmp_path / "model", module.open_file
     write_folder(path, OLD)
     monkeypatch.setattr(module, "_PATIENCE", 0.2)
 
@@ -290,7 +290,7 @@ def test_reading_gives_up_after_a_time(tmp_path, monkeypatch):
             write_folder(path, OLD)
         return opened(file)
 
-    monkeypatch.setattr(module, "_open_regular", under_our_hands)
+    monkeypatch.setattr(module, "open_file", under_our_hands)
     with pytest.raises(
         ArtefactError, match=r"model: was replaced again and again for 0\.2 s while being read"
     ):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from textlattice import load
-from textlattice.artefact.folder import FORMAT_VERSION
+from textlattice.artefact.manifest import FORMAT_VERSION
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())

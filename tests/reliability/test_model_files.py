@@ -27,7 +27,7 @@ from reliability.forging import (
     with_header,
 )
 from textlattice import load
-from textlattice.artefact.folder import MAX_JSON_BYTES
+from textlattice.artefact.folder_file import MAX_JSON_BYTES
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.encoders.language_model import open_encoder
 from textlattice.errors import ArtefactError
@@ -160,8 +160,8 @@ def test_crafted_vocabularies(folder, name, arrays):
     ("content", "message"),
     [
         (b'{"engine": "torch", "engine": "torch"}', "a key that stands twice"),
-        (b'{"engine": NaN}', "NaN, which JSON has not"),
-        (b'{"engine": -Infinity}', "-Infinity, which JSON has not"),
+        (b'{"engine": NaN}', "NaN, which JSON does not have"),
+        (b'{"engine": -Infinity}', "-Infinity, which JSON does not have"),
         (b"[" * 100_000, "expected JSON"),
         (b"9" * 5_000, "expected JSON"),
         (b"\xff\xfe{\x00}\x00", "expected JSON"),
@@ -227,8 +227,8 @@ def test_paths_that_lead_out(folder, name):
     [
         (os.symlink, "got a symbolic link; put a copy of the file itself there"),
         (os.link, "got a hard link, a file with a second name elsewhere"),
-        (lambda outside, inside: os.mkfifo(inside), "got something else"),
-        (lambda outside, inside: os.mkdir(inside), "got something else"),
+        (lambda outside, inside: os.mkfifo(inside), "got a pipe, a socket or a device"),
+        (lambda outside, inside: os.mkdir(inside), "got a folder"),
     ],
     ids=["symbolic", "hard", "pipe", "folder"],
 )

@@ -95,8 +95,8 @@ def record_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         tokens = f" ({counted:,} tokens)" if records.is_number(counted) else ""
         rows.append(("texts", f"{_sources(texts)}{tokens}"))
     if lexicon := records.part(record, "lexicon"):
-        told = _sources(lexicon)
-        rows.append(("lexicon", f"{told} (licence: {licence_of(lexicon)})"))
+        sources = _sources(lexicon)
+        rows.append(("lexicon", f"{sources} (licence: {licence_of(lexicon)})"))
     return rows
 
 
@@ -107,7 +107,7 @@ def _sources(record: dict[str, Any]) -> str:
 
 def licences_of(record: dict[str, Any]) -> str:
     """Licence of what a table was made from, and of its scores where they come from elsewhere."""
-    told, lexicon = licence_of(record), record.get("lexicon")
+    licence, lexicon = licence_of(record), record.get("lexicon")
     if isinstance(lexicon, dict) and lexicon.get("digest") != record.get("digest"):
-        return f"{told}, of its scores {licence_of(lexicon)}"
-    return told
+        return f"{licence}, of its scores {licence_of(lexicon)}"
+    return licence

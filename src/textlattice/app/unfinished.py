@@ -44,7 +44,7 @@ def open_checkpoint(
 ) -> tuple["Checkpoint", dict[str, Any] | None]:
     """The checkpoint of a training, taken over if that is asked for; and the record of the model if it is done already.
 
-    What was found is told, and what writers that died left is removed. A checkpoint that is not gone on with stays
+    What was found is reported, and what writers that died left is removed. A checkpoint that is not gone on with stays
     until the first one of this training takes its place.
 
     Args:

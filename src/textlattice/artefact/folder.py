@@ -15,7 +15,6 @@ coordinated: one of them can fail, the folder stays whole. It knows names and by
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -24,28 +23,27 @@ import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
+from textlattice.artefact.folder_file import open_file, parse_json, read_file
 from textlattice.artefact.lock import is_alive as _alive
-from textlattice.config_json import distinct_keys
+from textlattice.artefact.manifest import (
+    MANIFEST,
+    check_digest,
+    check_name,
+    named_files,
+    new_manifest,
+    read_manifest,
+)
 from textlattice.errors import ArtefactError
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-
-MAX_JSON_BYTES = 4 << 20
-"""Longest JSON that is parsed, manifest included; the settings of a model have some thousand bytes."""
-
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _REPLACED = ".replaced"  # lies in a folder that we are about to move to NAME.old
 _TEMPORARY = ".temporary"  # lies in one that we call NAME.tmp-..., before and while we do
 _MARKS = frozenset({_REPLACED, _TEMPORARY})
 _MOST_NAME_BYTES = 255 - len(".tmp-4294967295-01234567")  # of a name on most disks
 _PATIENCE = 10.0  # seconds in which a folder that is replaced all the time must be read once
 _LOOKS = 5  # at a place where nothing is, before we believe it: a writer renames twice
-_MANIFEST_KEYS = frozenset({"format_version", "library", "library_version", "files"})
 _OF_FILE_MANAGERS = frozenset({".DS_Store", ".directory", "Thumbs.db"})
 
 
@@ -74,7 +72,7 @@ class Folder:
 
     def json(self, name: str) -> Any:
         """One file parsed as JSON; raises `ArtefactError` where it is missing or no JSON."""
-        return _parse_json(self.read(name), self.path / name)
+        return parse_json(self.read(name), self.path / name)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -90,7 +88,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """
     target = _absolute(path)
     for name in files:
-        _check_name(name, target)
+        check_name(name, target, reserved=_MARKS)
     check_target(target, files)
     try:
         _make_parents(target)
@@ -164,7 +162,7 @@ def _check_place(target: Path, names: Collection[str]) -> None:
             f"{target}: holds files that textlattice did not write ({', '.join(foreign[:3])}"
             f"{', …' if len(foreign) > 3 else ''}) and is not overwritten; choose another path or move them."
         )
-    found = _named(target) - {MANIFEST}
+    found = named_files(target) - {MANIFEST}
     if found and names and found.isdisjoint(names):
         raise ArtefactError(
             f"{target}: expected a folder with {sorted(names)[0]} or nothing, got one of another kind "
@@ -274,21 +272,10 @@ def clear_stale(path: Path, *, sole_writer: bool = False) -> None:
 
 
 def _fill(aside: Path, files: Mapping[str, bytes]) -> None:
-    entries = {}
     for name, content in files.items():
         (aside / name).write_bytes(content)
         _sync(aside / name)
-        entries[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    try:
-        library_version = version("textlattice")
-    except PackageNotFoundError:
-        library_version = "unknown"
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "library": "textlattice",
-        "library_version": library_version,
-        "files": entries,
-    }
+    manifest = new_manifest(files)
     (aside / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     _sync(aside / MANIFEST)
     _sync(aside)
@@ -408,7 +395,7 @@ def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
         os.close(descriptor)
 
 
-def _open_files(folder: Path, opened: contextlib.ExitStack) -> tuple[Mapping[str, Any], dict[str, IO[bytes]]]:
+def _open_files(folder: Path, opened: contextlib.ExitStack) -> tuple[Mapping[str, Any], dict[str, BinaryIO]]:
     """The manifest, and all that it names, opened: from here on the folder may go."""
     if not folder.is_dir():
         got = "a file" if folder.exists() else "nothing"
@@ -421,141 +408,14 @@ def _open_files(folder: Path, opened: contextlib.ExitStack) -> tuple[Mapping[str
             f"{folder}: expected a model folder with {MANIFEST}, got none; check the path, or save the model "
             "again."
         )
-    manifest = _parse_json(_read_regular(folder / MANIFEST, most_bytes=MAX_JSON_BYTES), folder / MANIFEST)
-    if _format_of(manifest) > FORMAT_VERSION:
-        raise ArtefactError(
-            f"{folder}: written by format {manifest['format_version']}, this version reads up to "
-            f"{FORMAT_VERSION}: upgrade textlattice."
-        )
-    if not _is_manifest(manifest):
-        raise ArtefactError(
-            f"{folder / MANIFEST}: expected a manifest of textlattice with the keys "
-            f"{', '.join(sorted(_MANIFEST_KEYS))} alone, got something else; copy or save the model again."
-        )
-    for name in manifest["files"]:
-        _check_name(name, folder)
-    return manifest, {name: opened.enter_context(_open_regular(folder / name)) for name in manifest["files"]}
+    manifest = read_manifest(folder, reserved=_MARKS)
+    return manifest, {name: opened.enter_context(open_file(folder / name)) for name in manifest["files"]}
 
 
-def _read_checked(path: Path, file: IO[bytes], entry: Mapping[str, Any]) -> bytes:
-    content = _read_opened(path, file, expected_bytes=entry["bytes"])
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != entry["sha256"]:
-        raise ArtefactError(
-            f"{path}: expected SHA-256 {entry['sha256']}, got {digest}; the file was changed or damaged: "
-            "copy or save the model again."
-        )
+def _read_checked(path: Path, file: BinaryIO, entry: Mapping[str, Any]) -> bytes:
+    content = read_file(path, file, num_bytes=entry["bytes"])
+    check_digest(content, path, entry["sha256"])
     return content
-
-
-def _read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
-    with _open_regular(path) as file:
-        return _read_opened(path, file, most_bytes=most_bytes)
-
-
-def _open_regular(path: Path) -> IO[bytes]:
-    """A file, opened. What is looked at is what was opened, so that nobody puts a link there in between."""
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    try:
-        _check_kind(path, os.lstat(path))
-        file = open(os.open(path, flags), "rb")  # noqa: SIM115
-        try:
-            _check_kind(path, os.fstat(file.fileno()))
-        except BaseException:
-            file.close()
-            raise
-        return file
-    except ArtefactError:
-        raise
-    except FileNotFoundError as error:
-        raise ArtefactError(
-            f"{path}: expected a file, got nothing; the folder is incomplete: copy or save the model again."
-        ) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_opened(
-    path: Path, file: IO[bytes], *, expected_bytes: int | None = None, most_bytes: int | None = None
-) -> bytes:
-    try:
-        num_bytes = os.fstat(file.fileno()).st_size
-        if expected_bytes is not None and num_bytes != expected_bytes:
-            raise ArtefactError(
-                f"{path}: expected {expected_bytes} bytes, got {num_bytes}; the file was changed or cut off: copy "
-                "or save the model again."
-            )
-        _check_length(path, num_bytes, most_bytes)
-        return file.read(num_bytes)
-    except ArtefactError:
-        raise
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> ArtefactError:
-    return ArtefactError(
-        f"{path}: expected a readable file, got: {error.strerror}; check permissions and disk."
-    )
-
-
-def _check_kind(path: Path, status: os.stat_result) -> None:
-    """Refuses what may lead out of the folder: links, also hard ones, and what is no file."""
-    kind = None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "something else"
-    elif status.st_nlink > 1:
-        kind = "a hard link, a file with a second name elsewhere"
-    if kind is not None:
-        raise ArtefactError(
-            f"{path}: expected a plain file, got {kind}; put a copy of the file itself there."
-        )
-
-
-def _check_length(path: Path, num_bytes: int, most_bytes: int | None) -> None:
-    if most_bytes is not None and num_bytes > most_bytes:
-        raise ArtefactError(
-            f"{path}: expected at most {most_bytes} bytes of JSON, got {num_bytes}; do not trust this folder "
-            "unless you know who wrote it."
-        )
-
-
-def _parse_json(content: bytes, path: Path) -> Any:
-    _check_length(path, len(content), MAX_JSON_BYTES)
-    try:
-        return json.loads(content.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=distinct_keys)
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{path}: expected JSON, got: {error}; copy or save the model again.") from error
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name}, which JSON has not")
-
-
-def _format_of(manifest: object) -> int:
-    """The number of the format; 0 where there is none."""
-    found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    return found if type(found) is int else 0
-
-
-def _is_manifest(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and set(value) == _MANIFEST_KEYS
-        and _format_of(value) >= 1
-        and value["library"] == "textlattice"
-        and isinstance(value["library_version"], str)
-        and isinstance(value["files"], dict)
-        and all(
-            isinstance(entry, dict)
-            and set(entry) == {"bytes", "sha256"}
-            and type(entry["bytes"]) is int
-            and isinstance(entry["sha256"], str)
-            for entry in value["files"].values()
-        )
-    )
 
 
 def _foreign_entries(folder: Path) -> list[str]:
@@ -564,25 +424,8 @@ def _foreign_entries(folder: Path) -> list[str]:
         is_plain = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     if not is_plain:
         return []
-    ours = _named(folder) | _OF_FILE_MANAGERS | {mark for mark in _MARKS if _has_mark(folder, mark)}
+    ours = named_files(folder) | _OF_FILE_MANAGERS | {mark for mark in _MARKS if _has_mark(folder, mark)}
     return sorted(name for name, plain in is_plain.items() if not plain or name not in ours)
-
-
-def _named(folder: Path) -> set[str]:
-    """The manifest and what it names; nothing where there is none of ours."""
-    try:
-        manifest = _parse_json(_read_regular(folder / MANIFEST, most_bytes=MAX_JSON_BYTES), folder / MANIFEST)
-    except ArtefactError:
-        return set()
-    return {MANIFEST, *manifest["files"]} if _is_manifest(manifest) else set()
-
-
-def _check_name(name: str, folder: Path) -> None:
-    if not _NAME.fullmatch(name) or name in {".", "..", MANIFEST, *_MARKS}:
-        raise ArtefactError(
-            f"{folder}: expected plain file names ([A-Za-z0-9._-]+, not {MANIFEST}), got {name!r}; "
-            "do not trust this folder unless you know who wrote it."
-        )
 
 
 def _sync(path: Path) -> None:

@@ -7,10 +7,11 @@ import json
 import mmap
 import os
 import re
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from textlattice.artefact import plain_file
+from textlattice.artefact.plain_file import NotPlainError
 from textlattice.errors import DataError
 
 WEIGHTS = "model.safetensors"
@@ -20,7 +21,6 @@ MAX_SETTINGS_BYTES = 16 << 20
 """Longest `config.json`, or list of the weights of many files."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_GET_AGAIN = "put the file itself there"
 
 
 def open_plain(path: Path, *, inside: Path | None = None) -> BinaryIO:
@@ -34,13 +34,13 @@ def open_plain(path: Path, *, inside: Path | None = None) -> BinaryIO:
         FileNotFoundError: There is nothing of that name.
         DataError: It is no plain file, leads out of the folder or cannot be read.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         real = Path(os.path.realpath(path, strict=True))
         if inside is not None and not any(real.is_relative_to(root) for root in _roots(inside)):
-            raise DataError(f"{path}: expected a plain file, got a link out of its folder; {_GET_AGAIN}.")
-        _check_plain(path, os.stat(real))
-        descriptor = os.open(real, flags | getattr(os, "O_NOFOLLOW", 0))
+            raise NotPlainError("a link out of its folder")
+        return plain_file.open_plain(real, hard_links=True)
+    except NotPlainError as error:
+        raise DataError(f"{path}: expected a plain file, got {error}; put the file itself there.") from None
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -48,12 +48,6 @@ def open_plain(path: Path, *, inside: Path | None = None) -> BinaryIO:
             f"{path}: expected a plain file that can be read, got: {error.strerror or error}; check the path and its "
             "permissions."
         ) from error
-    try:
-        _check_plain(path, os.fstat(descriptor))
-    except DataError:
-        os.close(descriptor)
-        raise
-    return os.fdopen(descriptor, "rb")
 
 
 def read_plain(path: Path, most_bytes: int, *, inside: Path | None = None) -> bytes:
@@ -149,9 +143,3 @@ def _roots(folder: Path) -> list[Path]:
         return [real]
     model = real.parent.parent
     return [real, model / "blobs", model.parent / "blobs"]
-
-
-def _check_plain(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
-        raise DataError(f"{path}: expected a plain file, got {kind}; {_GET_AGAIN}.")

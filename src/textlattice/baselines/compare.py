@@ -183,8 +183,8 @@ def compare(
 
     Raises:
         ConfigError: An order of labels is given for a task without one.
-        DataError: A row has no label, there are too few rows or labels that do not fit the task (told before anything
-            is trained), or a baseline is unknown.
+        DataError: A row has no label, there are too few rows or labels that do not fit the task (reported before
+            anything is trained), or a baseline is unknown.
         TrainingError: Ours could not be trained.
     """
     progress = progress or Progress()

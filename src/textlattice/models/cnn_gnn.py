@@ -96,7 +96,7 @@ class CnnGnnClassifier(WideAndDeep):
         num_ngrams: Known n-grams of the wide branch; 0 leaves only its bias.
         num_injected: Words of the token table; read only where the settings give its vectors a width.
 
-    Source: CNN-GNN (arXiv 2507.07414); what differs is told in `docs/architecture.md`.
+    Source: CNN-GNN (arXiv 2507.07414); what differs is described in `docs/architecture.md`.
     """
 
     def __init__(

@@ -274,12 +274,12 @@ class PyramidClassifier(WideAndDeep):
         return units
 
     def descend(self, units: list[Tensor], scales: tuple[Scale[Tensor], ...]) -> list[Tensor]:
-        """The same units smoothed; with a way down each is told of the larger one it is part of."""
+        """The same units smoothed; with a way down each also reads the larger one it is part of."""
         highest = scales[-1]
-        told = [self.top(units[-1], highest.documents.doc_index, units[-1], highest.parent)]
+        passed = [self.top(units[-1], highest.documents.doc_index, units[-1], highest.parent)]
         for descent, own, scale in reversed([*zip(self.descents, units[:-1], scales[:-1], strict=True)]):
-            told.append(descent(own, scale.documents.doc_index, told[-1], scale.parent))
-        return told[::-1]
+            passed.append(descent(own, scale.documents.doc_index, passed[-1], scale.parent))
+        return passed[::-1]
 
 
 def states_of_scales(num_states: int, num_scales: int) -> list[int]:

@@ -98,8 +98,8 @@ def pyramid_document_cost(
         active.append(dense + rows + reads["parameters"] - reads["word_parameters"])
         flops.append(_flops(model, config, document) + reads["flops_per_token"] * document.num_tokens)
     named = () if collator.encoder is None else ("parameters", "flops_per_token")
-    told = {f"encoder_{name}": reads[name] for name in named}
-    return mean_cost(active, flops) | told
+    encoder_cost = {f"encoder_{name}": reads[name] for name in named}
+    return mean_cost(active, flops) | encoder_cost
 
 
 def _bare(config: Config, num_outputs: int) -> PyramidClassifier:

@@ -80,10 +80,10 @@ def _shapes_alone(
     if found == expected:
         return model
     name = sorted(set(found.items()) ^ set(expected.items()))[0][0]
-    told = [short(shapes.get(name, "none")) for shapes in (expected, found)]
+    given = [short(shapes.get(name, "none")) for shapes in (expected, found)]
     what = "size mismatch" if name in found and name in expected else "names differ"
     raise ArtefactError(
-        f"{WEIGHTS} does not fit config.json: {what} for {short(name)}, expected {told[0]}, got {told[1]}; copy the "
+        f"{WEIGHTS} does not fit config.json: {what} for {short(name)}, expected {given[0]}, got {given[1]}; copy the "
         "folder again, or train the model again where another version has made it."
     )
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textlattice.artefact.folder import MAX_JSON_BYTES, Folder, read_folder, write_folder
+from textlattice.artefact.folder import Folder, read_folder, write_folder
+from textlattice.artefact.folder_file import MAX_JSON_BYTES
 from textlattice.artefact.tensors import pack_tensors, unpack_tensors
 from textlattice.batch.collators import BatchMaker, make_collator
 from textlattice.config import Config

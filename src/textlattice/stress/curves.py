@@ -106,10 +106,10 @@ def stress_curves(
         times_right.append([len(seeds) * _agree(decisions, targets)])
         for level in levels[1:]:
             drawn = [[corrupt(text, family, level, seed) for text in texts] for seed in seeds]
-            told, answers = zip(*map(answer, drawn), strict=True)
+            values, answers = zip(*map(answer, drawn), strict=True)
             flips = [float(1 - _agree(decisions, found).mean()) for found in answers]
             right_of_draws = [_agree(found, targets) for found in answers]
-            points.append(_point(level, measure, told, flips, right_of_draws))
+            points.append(_point(level, measure, values, flips, right_of_draws))
             times_right[-1].append(np.sum(right_of_draws, 0))
         heights = np.array([point[measure] for point in points]) - chance
         by_family[family] = {

@@ -131,8 +131,8 @@ def build_token_table(
             parts = [_at_unit_size(parts[0])]
         parts.append(_scores(scores, parts, opened, corpus, config, progress, inner=inner))
         if not record:
-            told = scores.record
-            record = {"source": "a lexicon", "licence": told["licence"], "digest": told["digest"]}
+            scored = scores.record
+            record = {"source": "a lexicon", "licence": scored["licence"], "digest": scored["digest"]}
         record["lexicon"] = {**scores.record, "channels": list(CHANNELS)}
     words = joined(parts, config)
     table = token_table(words.words, words.vectors, config)

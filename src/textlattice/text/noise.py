@@ -202,15 +202,15 @@ def _only(text: str, words: list[tuple[int, int]], places: list[int]) -> str:
     """
     bounds = [(0, 0), *words, (len(text), len(text))]  # the ends of the text stay, as words without a letter
     kept = [0, *(place + 1 for place in places), len(words) + 1]
-    told = ""
+    changed = ""
     for former, place in pairwise(kept):
         start, end = bounds[place]
         between = text[bounds[former][1] : start]
         if place != former + 1:
             at_an_end = former == 0 or place == len(words) + 1
             between = " " if any(map(str.isspace, between)) and not at_an_end else ""
-        told += between + text[start:end]
-    return told
+        changed += between + text[start:end]
+    return changed
 
 
 def _count(level: float, total: int, draw: Generator) -> int:
@@ -220,5 +220,5 @@ def _count(level: float, total: int, draw: Generator) -> int:
 
 def _generator(text: str, family: str, level: float, seed: int) -> Generator:
     """A generator that the four decide, on every machine."""
-    told = f"{family} {level:.6f} {seed} ".encode() + text.encode("utf-8", "surrogatepass")
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(told).digest()[:16], "little"))
+    state = f"{family} {level:.6f} {seed} ".encode() + text.encode("utf-8", "surrogatepass")
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(state).digest()[:16], "little"))

@@ -298,9 +298,9 @@ def _check_template(part: dict[str, Any]) -> None:
         names: dict[str, list[str]] = {"Sequence": [], "SpecialToken": []}
         for piece in pieces if fine and pieces else []:
             kind, entry = next(iter(piece.items()), ("", None)) if isinstance(piece, dict) else ("", None)
-            told = entry.get("id") if isinstance(entry, dict) else None
-            fine = fine and kind in names and isinstance(told, str)
-            names.setdefault(kind, []).append(str(told))
+            token = entry.get("id") if isinstance(entry, dict) else None
+            fine = fine and kind in names and isinstance(token, str)
+            names.setdefault(kind, []).append(str(token))
         fine = (
             fine and sorted(names["Sequence"]) == texts and set(names["SpecialToken"]) <= set(special or ())
         )

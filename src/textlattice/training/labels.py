@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from textlattice.artefact.folder import MAX_JSON_BYTES
+from textlattice.artefact.folder_file import MAX_JSON_BYTES
 from textlattice.errors import ConfigError, DataError
 from textlattice.progress import Progress
 from textlattice.task import Label, Task, TaskKind, each_label
@@ -34,7 +34,8 @@ def task_of(
 ) -> Task:
     """The task that labels state, before anything is fitted: cut points are those of the shares alone.
 
-    An order is never inferred from labels; where they are whole numbers, `progress` is told that it can be asked for.
+    An order is never inferred from labels; where they are whole numbers, `progress` gets a note that one can be
+    asked for.
 
     Args:
         labels: One a row, or a list or tuple of any number of them.
@@ -141,8 +142,8 @@ def _tell(names: tuple[str, ...], counts: Counter[str], asked: TaskChoice, progr
     once = [name for name in names if counts[name] == 1]
     if once:
         progress.note(
-            f"{len(once)} of {len(names)} labels have a single row, so no held-out row shows how well they are told: "
-            f"{_shown(once)}"
+            f"{len(once)} of {len(names)} labels have a single row, so no held-out row shows how well they are "
+            f"recognised: {_shown(once)}"
         )
     if asked == "auto" and len(names) > 2 and all(_is_whole(name) for name in names):
         progress.note(

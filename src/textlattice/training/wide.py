@@ -205,7 +205,7 @@ class WideFitter:
 
     Args:
         documents: The documents to fit.
-        regressions: What is told apart.
+        regressions: What is distinguished.
         strata: Of each document; None for one of all.
         seed: Which documents, where not all are fitted.
     """

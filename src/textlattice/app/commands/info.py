@@ -117,12 +117,12 @@ def folder_figures(folder: Path) -> dict[str, Any]:
         "training": {name: value for name, value in record.items() if name not in ("settings", "cost")},
         "settings": to_dict(saved.config),
     }
-    told = {
+    recorded = {
         name: value
         for name, value in records.part(record, "cost").items()
         if records.is_number(value) and name not in result
     }
-    return result | _cost(saved.config, saved.vocabulary, saved.task.num_outputs) | told
+    return result | _cost(saved.config, saved.vocabulary, saved.task.num_outputs) | recorded
 
 
 def _cost(config: Config, vocabulary: Vocabulary | None, num_outputs: int) -> dict[str, Any]:
@@ -168,8 +168,8 @@ def _inputs(source: dict[str, Any]) -> list[tuple[str, str]]:
     """What else the model was trained with, and whose it is."""
     rows = []
     for name, words in {"tokenizer": "tokenizer", "encoder": "language model"}.items():
-        if told := records.part(source, name):
-            rows.append((words, f"{told.get('name', '?')} (digest {str(told.get('digest', '?'))[:12]})"))
+        if record := records.part(source, name):
+            rows.append((words, f"{record.get('name', '?')} (digest {str(record.get('digest', '?'))[:12]})"))
     if table := records.part(source, "token_table"):
         rows.append(("token table", f"{table.get('file', '?')} (licence: {licences_of(table)})"))
     return rows

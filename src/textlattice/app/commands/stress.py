@@ -116,9 +116,9 @@ def stress(
 
     Each kind of noise spoils 1, 2, 5, 10 and 20 % of the characters or words. The relative area is 1 for a model that
     noise does not touch and 0 for one that it brings to guessing, which with single labels is to answer all with the
-    most frequent label; then its 95 % interval over the rows is told. A kind that changes none of the texts, such as
-    case in Chinese, does not count. At the highest level it is told how many answers changed, and how many are right
-    in all draws. --html and --json tell macro F1 and calibration error as well.
+    most frequent label; then its 95 % interval over the rows is given. A kind that changes none of the texts, such as
+    case in Chinese, does not count. At the highest level the output says how many answers changed, and how many
+    are right in all draws. --html and --json also give macro F1 and calibration error.
 
     \b
     Examples:

@@ -203,7 +203,7 @@ def train(
     The model is written as a folder. Rows that cannot be read are reported and left out. Part of the training
     rows is held out to choose the best epoch and the weights of the sum, so no test rows are needed here;
     keep those for "evaluate", or test by cross-validation with --folds. Texts that stand on both sides of a split
-    are counted and told.
+    are counted and reported.
 
     While it trains, DIR.checkpoint keeps how far it came. After a crash the same command with --resume goes on
     from there and ends with the model that an undisturbed training gives. Time spent before counts in
