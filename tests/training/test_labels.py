@@ -102,7 +102,7 @@ def test_what_is_told():
     notes = Notes()
     task_of(["1", "2", "3", "3", "2"], progress=notes)
     assert notes.notes == [
-        "1 of 3 labels have a single row, so no held-out row shows how well they are told: '1'",
+        "1 of 3 labels have a single row, so no held-out row shows how well they are recognised: '1'",
         "the labels are whole numbers; if they have an order, as stars have, --task ordinal makes use of it",
     ]
     for labels, asked in (
