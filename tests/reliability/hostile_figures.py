@@ -6,19 +6,17 @@ seconds.
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from encoders.models import write_bert
-from reliability import forged_graphs, forks, test_forged, test_hostile_tables
+from reliability import forged_trials, forks, graph_trials
 from reliability.crash_figures import Parts, show
 from reliability.crashes import write_rows
 from reliability.foreign_files import attempt, foreign_files
@@ -28,6 +26,7 @@ from reliability.replacing import read_while_replaced
 from reliability.saves import Tally
 from reliability.stops import start_and_stop, stop_cases
 from reliability.streams import stream_cases
+from reliability.table_trials import fault_of
 from textlattice.app.main import main as command_line
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-format-1"
@@ -41,16 +40,11 @@ def users_files(seconds: int) -> Parts:
 
 def forged(number: int) -> Parts:
     """R23: language models, tokenizers and graphs with digests that agree; so many graphs are mutated at random."""
-    for kind, name in {
-        "tokenizers": "tokenizer files",
-        "settings": "settings of a language model",
-        "weights": "weights of a language model",
-        "folders": "folders of a language model",
-    }.items():
+    for kind, name in forged_trials.KINDS.items():
         yield f"{name}, crafted", lambda kind=kind: _forged(kind)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "exported"
-        forged_graphs.export(folder)
+        graph_trials.export(folder)
         yield "exported graphs, crafted", lambda: _graphs(folder, {"refused"}, "crafted")
         yield (
             "exported graphs, mutated at random",
@@ -67,7 +61,7 @@ def processes(number: int) -> Parts:
     """R25: streams, signals, places for output; so many forks."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "exported"
-        forged_graphs.export(folder)
+        graph_trials.export(folder)
         yield "streams that are closed, full or without a reader", lambda: _streams(folder)
         yield "predict -o FILE, stopped by a signal", lambda: _stops(folder)
         for engine, model in (("PyTorch", GOLDEN), ("ONNX Runtime", folder)):
@@ -108,13 +102,12 @@ def _command(*words: object) -> tuple[int, str]:
 
 def _forged(kind: str) -> Tally:
     with tempfile.TemporaryDirectory() as place:
-        write_bert(Path(place) / "bert")
-        found = test_forged.outcomes(kind, Path(place))
-    return Tally(len(found), [case["name"] for case in found if not test_forged.is_refused(case)])
+        found = forged_trials.outcomes(kind, Path(place))
+    return Tally(len(found), [case["name"] for case in found if not forged_trials.is_refused(case)])
 
 
 def _graphs(folder: Path, good: set[str], kind: str, *numbers: int) -> Tally:
-    found = list(forged_graphs.outcomes(folder, kind, *numbers))
+    found = list(graph_trials.outcomes(folder, kind, *numbers))
     failures = [
         case["name"] for case in found if case["outcome"].split()[0] not in good or case["seconds"] > 10
     ]
@@ -122,25 +115,7 @@ def _graphs(folder: Path, good: set[str], kind: str, *numbers: int) -> Tally:
 
 
 def _tables() -> Tally:
-    def tried(case: Any, folder: Path) -> str | None:
-        done = subprocess.run(
-            [sys.executable, "-c", test_hostile_tables.MEASURE, str(case.write(folder))],
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            return done.stderr[-300:]
-        found, growth = json.loads(done.stdout)
-        return (
-            None
-            if found == case.outcome and growth < test_hostile_tables.GROWTH_MB
-            else f"{found}, {growth} MB"
-        )
-
-    return _each(
-        (case.name, lambda folder, case=case: tried(case, folder))
-        for case in [*large_tables(), *wide_tables()]
-    )
+    return _each((case.name, partial(fault_of, case)) for case in [*large_tables(), *wide_tables()])
 
 
 def _streams(model: Path) -> Tally:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reliability.forged_graphs import TEXTS, crafted_graphs, export, outcomes
+from reliability.crafted_graphs import crafted_graphs
+from reliability.graph_trials import TEXTS, export, outcomes
 from textlattice.app.loading import load
 
 pytestmark = [
